@@ -55,7 +55,9 @@ class Tokenizer(ABC):
         run: list[int] = []
         for i in ids:
             if not 0 <= i < self.vocab_size:
-                raise ValueError(f"token id {i} is outside the vocabulary of {self.vocab_size}; use the tokenizer of this model")
+                raise ValueError(
+                    f"token id {i} is outside the vocabulary of {self.vocab_size}; use the tokenizer of this model"
+                )
             if i < self.base_size:
                 run.append(i)
             elif not skip_special_tokens:

@@ -53,7 +53,9 @@ class BPETokenizer(Tokenizer):
         try:
             return cls(definition)
         except Exception as error:  # the Rust library raises bare `Exception`
-            raise UserError(f"{path}: not a usable tokenizer ({type(error).__name__}: {error}); copy the file again") from None
+            raise UserError(
+                f"{path}: not a usable tokenizer ({type(error).__name__}: {error}); copy the file again"
+            ) from None
 
     def save(self, directory: str | os.PathLike) -> None:
         """Write `tokenizer.json`, and the `tokenizer_config.json` that transformers asks for."""

@@ -64,7 +64,9 @@ def render(
         raise ValueError("the conversation has no messages; give at least one")
     wanted = sum(kind == "image" for _, parts in turns for kind, _ in parts)
     if wanted != len(image_tokens):
-        raise ValueError(f"the messages hold {wanted} image parts but {len(image_tokens)} images were given; they must agree")
+        raise ValueError(
+            f"the messages hold {wanted} image parts but {len(image_tokens)} images were given; they must agree"
+        )
     if default_system is not None and turns[0][0] != "system":
         turns.insert(0, ("system", [("text", default_system)]))
 
@@ -103,7 +105,9 @@ def content_parts(message: Message) -> Iterator[tuple[str, Any]]:
             text = ""
             yield "image", part.get("image")
         else:
-            raise ValueError(f"unknown content part {str(part)[:60]!r}; use a text part with its text, or an image part")
+            raise ValueError(
+                f"unknown content part {str(part)[:60]!r}; use a text part with its text, or an image part"
+            )
     if text:
         yield "text", text
 
@@ -122,3 +126,30 @@ def _open_turn(role: str, tokenizer: Tokenizer) -> list[int]:
 def _image(count: int, tokenizer: Tokenizer) -> list[int]:
     start, content, pad, end = map(tokenizer.special_id, (MEDIA_START, MEDIA_CONTENT, MEDIA_PAD, MEDIA_END))
     return [start, *tokenizer.encode("image"), content, *[pad] * count, end]
+
+
+def chat_template(default_system: str | None = DEFAULT_SYSTEM) -> str:
+    """The same template in Jinja, for programs that read `chat_template.jinja` beside a checkpoint.
+
+    It gives text with one `<|media_pad|>` an image, so such a program parses control tokens out of user text; `render` does not.
+    """
+    turn = "<|im_' + role + '|>' + role + '<|im_middle|>"
+    first = ""
+    if default_system is not None:
+        system = f"<|im_system|>system<|im_middle|>{default_system}<|im_end|>"
+        first = "{%- if messages[0]['role'] != 'system' -%}{{ " + repr(system) + " }}{%- endif -%}"
+    image = MEDIA_START + "image" + MEDIA_CONTENT + MEDIA_PAD + MEDIA_END
+    return (
+        first
+        + "{%- for message in messages -%}{%- set role = message['role'] -%}{{ '"
+        + turn
+        + "' }}"
+        + "{%- if message['content'] is string -%}{{ message['content'] }}{%- else -%}{%- for part in message['content'] -%}"
+        + "{%- if part['type'] == 'image' -%}{{ '"
+        + image
+        + "' }}{%- else -%}{{ part['text'] }}{%- endif -%}"
+        + "{%- endfor -%}{%- endif -%}{{ '<|im_end|>' }}{%- endfor -%}"
+        + "{%- if add_generation_prompt -%}{%- set role = 'assistant' -%}{{ '"
+        + turn
+        + "' }}{%- endif -%}"
+    )

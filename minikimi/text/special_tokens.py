@@ -15,7 +15,12 @@ from collections.abc import Mapping
 BOS, EOS, EOT, UNK, PAD = "[BOS]", "[EOS]", "[EOT]", "[UNK]", "[PAD]"
 IM_END, IM_MIDDLE = "<|im_end|>", "<|im_middle|>"
 IM_ROLE = {"system": "<|im_system|>", "user": "<|im_user|>", "assistant": "<|im_assistant|>"}
-MEDIA_START, MEDIA_CONTENT, MEDIA_END, MEDIA_PAD = "<|media_start|>", "<|media_content|>", "<|media_end|>", "<|media_pad|>"
+MEDIA_START, MEDIA_CONTENT, MEDIA_END, MEDIA_PAD = (
+    "<|media_start|>",
+    "<|media_content|>",
+    "<|media_end|>",
+    "<|media_pad|>",
+)
 
 OFFSETS = {
     BOS: 0,

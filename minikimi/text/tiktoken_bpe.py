@@ -63,7 +63,9 @@ class TikTokenTokenizer(Tokenizer):
         if sorted(ranks.values()) != list(range(len(ranks))):
             raise ValueError(f"the ranks are not 0 .. {len(ranks) - 1}, each once; copy {MODEL_FILE} again")
         if any(bytes([i]) not in ranks for i in range(256)):
-            raise ValueError(f"not every single byte has a rank, so some texts could not be encoded; copy {MODEL_FILE} again")
+            raise ValueError(
+                f"not every single byte has a rank, so some texts could not be encoded; copy {MODEL_FILE} again"
+            )
         super().__init__(len(ranks), special_token_table(len(ranks), reserved, named))
         self._ranks = dict(ranks)
         # The encoding knows no special token at all: nothing in a text can become one.
@@ -85,10 +87,17 @@ class TikTokenTokenizer(Tokenizer):
 
     def save(self, directory: str | os.PathLike) -> None:
         """Write `tiktoken.model` and `tokenizer_config.json`."""
-        lines = (f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in sorted(self._ranks.items(), key=_rank))
+        lines = (
+            f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in sorted(self._ranks.items(), key=_rank)
+        )
         write_text(Path(directory) / MODEL_FILE, "".join(lines))
         named = {str(self.special_tokens[name]): _added_token(name) for name in self.named_special_tokens()}
-        config = {"tokenizer_class": "TikTokenTokenizer", "eos_token": EOS, "pad_token": PAD, "added_tokens_decoder": named}
+        config = {
+            "tokenizer_class": "TikTokenTokenizer",
+            "eos_token": EOS,
+            "pad_token": PAD,
+            "added_tokens_decoder": named,
+        }
         write_json(Path(directory) / CONFIG_FILE, config)
 
     def _encode_ordinary(self, text: str) -> list[int]:
@@ -109,7 +118,9 @@ def read_ranks(path: Path) -> dict[bytes, int]:
             token, rank = line.split()
             ranks[base64.b64decode(token, validate=True)] = int(rank)
         except (ValueError, binascii.Error):
-            raise UserError(f"{path}:{number}: expected base64 and a rank, found {line[:40]!r}; copy the file again") from None
+            raise UserError(
+                f"{path}:{number}: expected base64 and a rank, found {line[:40]!r}; copy the file again"
+            ) from None
     return ranks
 
 
@@ -120,7 +131,14 @@ def _named_tokens(config: Mapping[str, Any]) -> dict[int, str] | None:
 
 
 def _added_token(name: str) -> dict[str, Any]:
-    return {"content": name, "special": True, "lstrip": False, "rstrip": False, "normalized": False, "single_word": False}
+    return {
+        "content": name,
+        "special": True,
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+        "single_word": False,
+    }
 
 
 def _rank(item: tuple[bytes, int]) -> int:

