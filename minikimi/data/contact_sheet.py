@@ -1,0 +1,76 @@
+"""A page of samples to look at: each picture enlarged, its question and answer beneath. Look at your data first (lesson 09)."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageOps
+
+from minikimi.data.sample import Sample
+from minikimi.data.world import art
+from minikimi.data.world.vocabulary import CREDIT
+
+CELL = 240  # px, side of the square in which a sample's pictures are shown
+LINE = 17  # px, one line of text
+FONT_SIZE = 13
+LINES = 5  # of text under a picture
+
+
+def _lines(sample: Sample) -> list[str]:
+    """The question, then the answer, wrapped to the cell and cut to `LINES` lines."""
+    question = textwrap.wrap(f"{sample.task}: {sample.question}", 32)[: LINES - 2]
+    answer = textwrap.wrap(f"→ {sample.answer}", 32)
+    return (question + answer)[:LINES]
+
+
+def _cell(sample: Sample) -> Image.Image:
+    """One sample: its images side by side, enlarged to the cell, then the text."""
+    cell = Image.new("RGB", (CELL, CELL + LINES * LINE + 12), "white")
+    share = CELL // max(1, len(sample.images))
+    for i, image in enumerate(sample.images):
+        shown = ImageOps.contain(image.convert("RGB"), (share - 12, CELL - 12), Image.Resampling.NEAREST)
+        framed = ImageOps.expand(shown, 1, (150, 150, 150))
+        cell.paste(
+            framed,
+            (i * share + (share - framed.width) // 2, (CELL - framed.height) // 2),
+        )
+    draw = ImageDraw.Draw(cell)
+    for i, line in enumerate(_lines(sample)):
+        draw.text(
+            (6, CELL + i * LINE),
+            line,
+            fill="black",
+            font=art.font("DejaVuSans", FONT_SIZE),
+        )
+    return cell
+
+
+def contact_sheet(samples: Sequence[Sample], path: str | os.PathLike[str], columns: int = 4) -> Path:
+    """Write `samples` as one PNG with `columns` per row and the credit for the pictures; returns the path.
+
+    Raises ValueError when there is nothing to show or the folder does not exist.
+    """
+    path = Path(path)
+    if not samples or columns < 1:
+        raise ValueError(f"a contact sheet needs at least one sample and one column, got {len(samples)} and {columns}")
+    if not path.parent.is_dir():
+        raise ValueError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
+    cells = [_cell(sample) for sample in samples]
+    width, height = cells[0].size
+    rows = -(-len(cells) // columns)
+    sheet = Image.new("RGB", (columns * width, rows * height + 2 * LINE), "white")
+    for i, cell in enumerate(cells):
+        sheet.paste(cell, (i % columns * width, i // columns * height))
+    ImageDraw.Draw(sheet).text(
+        (6, rows * height + 6),
+        CREDIT,
+        fill="black",
+        font=art.font("DejaVuSans", FONT_SIZE - 2),
+    )
+    aside = path.with_name(f".{path.name}.part")
+    sheet.save(aside, format="PNG")
+    os.replace(aside, path)
+    return path

@@ -1,0 +1,5 @@
+"""The picture world: drawn scenes with answers known exactly. `from minikimi.data.world import PictureWorld` (lesson 09)."""
+
+from minikimi.data.world.world import TASKS, PictureWorld
+
+__all__ = ["TASKS", "PictureWorld"]

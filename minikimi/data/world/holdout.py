@@ -1,0 +1,52 @@
+"""What training never sees: combinations, values, handwriting and resolutions, held out by simple rules (lesson 09).
+
+A model that has only memorised pairs (this picture there, this many of those) fails on the held-out split; one that reads places,
+counts and digits apart passes. Every rule is arithmetic on positions in the vocabulary, or a checksum, so both splits can prove
+they keep to it.
+
+- picture x place, picture x count, picture x background, flag x background: every picture loses one place, one count and one
+  background, and every place, count and background loses its share of pictures.
+- numbers and words: one in six by checksum. Digit images: every fifth.
+- resolutions: one (width, height) in eight; a held-out image always has such a size, a training image never.
+"""
+
+from zlib import crc32
+
+from minikimi.data.world.vocabulary import BACKGROUNDS, COUNTRIES, NAMES, PLACES
+
+COUNTS = range(1, 7)
+_NAME_INDEX = {name: i for i, name in enumerate(NAMES)}
+_COUNTRY_INDEX = {name: i for i, name in enumerate(COUNTRIES)}
+_PLACE_INDEX = {place: i for i, place in enumerate(PLACES)}
+_BACKGROUND_INDEX = {name: i for i, name in enumerate(BACKGROUNDS)}
+
+
+def place_held_out(name: str, place: str) -> bool:
+    """Whether this picture at this place is kept from training."""
+    return (_NAME_INDEX[name] + _PLACE_INDEX[place]) % len(PLACES) == 0
+
+
+def count_held_out(name: str, count: int) -> bool:
+    """Whether this many (1 to 6) of this picture is kept from training."""
+    return (_NAME_INDEX[name] + count) % len(COUNTS) == 0
+
+
+def background_held_out(name: str, background: str) -> bool:
+    """Whether this picture or flag alone on this background is kept from training."""
+    index = _NAME_INDEX[name] if name in _NAME_INDEX else _COUNTRY_INDEX[name]
+    return (index + _BACKGROUND_INDEX[background]) % len(BACKGROUNDS) == 0
+
+
+def text_held_out(text: str) -> bool:
+    """Whether this printed word, or handwritten number in decimal, is kept from training."""
+    return crc32(text.encode()) % 6 == 0
+
+
+def digit_held_out(index: int) -> bool:
+    """Whether image `index` of scikit-learn's handwritten digits is kept from training."""
+    return index % 5 == 0
+
+
+def resolution_held_out(width: int, height: int) -> bool:
+    """Whether images of this size (pixels) are kept from training."""
+    return (width + 3 * height) % 8 == 0

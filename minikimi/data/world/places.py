@@ -1,0 +1,111 @@
+"""Tasks about what stands where: `caption` (everything and its place) and `where` (one thing, or one place) (lesson 09).
+
+A scene is a 2 x 2 grid or a single row; each of its one to four things is a different picture and stays inside its own cell, so a
+place is never in doubt. Kimi-VL report (arXiv 2504.07491), section 3.1: the caption and grounding parts of the data.
+"""
+
+from __future__ import annotations
+
+from minikimi.data.world.canvas import (
+    Canvas,
+    Rng,
+    Scene,
+    between,
+    draw_resolution,
+    pick,
+)
+from minikimi.data.world.holdout import place_held_out
+from minikimi.data.world.vocabulary import LAYOUTS, NAMES, PLACES
+
+SIZES = (32, 48)  # longest side of a picture, px
+# layout -> ranges of width and height in px: every cell holds a picture with room to move. A row is always lower than a grid and
+# never leaves room above or below for a second row: `left` cannot be taken for `top left`, even when a thing stands alone.
+CANVAS = {
+    "grid": ((88, 140), (88, 140)),
+    "row of two": ((76, 126), (42, 60)),
+    "row of three": ((105, 140), (42, 60)),
+}
+ALLOWED = {p: [n for n in NAMES if not place_held_out(n, p)] for p in PLACES}
+RESERVED = {p: [n for n in NAMES if place_held_out(n, p)] for p in PLACES}
+
+CAPTION_QUESTIONS = [
+    "What is in the picture, and where?",
+    "Describe the picture.",
+    "Name everything you see and its place.",
+    "List the things in the picture with their places.",
+]
+PLACE_QUESTIONS = [
+    "Where is the {}?",
+    "In which place is the {}?",
+    "Find the {}. Where is it?",
+]
+THING_QUESTIONS = [
+    "What is at the {}?",
+    "Name the thing at the {}.",
+    "Which thing do you see at the {}?",
+]
+
+
+def _arrange(rng: Rng, count: tuple[int, int], held_out: bool) -> tuple[Canvas, dict[str, str], str]:
+    """A drawn scene, its {place: name} in reading order, and the place whose picture a held-out scene is about."""
+    layout = pick(rng, list(LAYOUTS))
+    rows, columns, places = LAYOUTS[layout]
+    order = [places[i] for i in rng.permutation(len(places))][: between(rng, count[0], min(count[1], len(places)))]
+    things: dict[str, str] = {}
+    for place in order:
+        pool = ALLOWED[place]
+        if held_out:
+            pool = NAMES if things else RESERVED[place]
+        things[place] = pick(rng, [name for name in pool if name not in things.values()])
+    canvas = Canvas.blank(rng, draw_resolution(rng, *CANVAS[layout], held_out))
+    for place, cell in zip(places, canvas.cells(rows, columns), strict=True):
+        if place in things:
+            room = min(cell[2] - cell[0], cell[3] - cell[1], SIZES[1])
+            canvas.paste(rng, things[place], between(rng, SIZES[0], room), cell)
+    return (
+        canvas,
+        {place: things[place] for place in places if place in things},
+        order[0],
+    )
+
+
+def describe(things: dict[str, str]) -> str:
+    """`{"top left": "cat", "right": ...}` in reading order -> `cat at top left, ...`."""
+    return ", ".join(f"{name} at {place}" for place, name in things.items())
+
+
+def caption(rng: Rng, held_out: bool) -> Scene:
+    """One to three things; the answer names each with its place, in reading order."""
+    canvas, things, _ = _arrange(rng, (1, 3), held_out)
+    text = describe(things)
+    return Scene(
+        canvas.image,
+        pick(rng, CAPTION_QUESTIONS),
+        text,
+        text,
+        canvas.facts("caption", things=things),
+    )
+
+
+def where(rng: Rng, held_out: bool) -> Scene:
+    """Two to four things; either the place of one is asked, or what stands at one place."""
+    canvas, things, place = _arrange(rng, (2, 4), held_out)
+    if rng.random() < 0.5:
+        kind, question, answer = (
+            "where.place",
+            pick(rng, PLACE_QUESTIONS).format(things[place]),
+            place,
+        )
+    else:
+        kind, question, answer = (
+            "where.thing",
+            pick(rng, THING_QUESTIONS).format(place),
+            things[place],
+        )
+    return Scene(
+        canvas.image,
+        question,
+        answer,
+        describe(things),
+        canvas.facts(kind, things=things, place=place),
+    )

@@ -1,0 +1,121 @@
+"""Tasks about what a picture is: `count` (how many of these), `group` (which kind of thing) and `flag` (which country) (lesson 09).
+
+`group` and `flag` are the knowledge part of the Kimi-VL report's data (arXiv 2504.07491, section 3.1) at toy scale: the answer is
+not written in the image, it has to be remembered.
+"""
+
+from __future__ import annotations
+
+from minikimi.data.world.canvas import (
+    COLOURS,
+    Canvas,
+    Rng,
+    Scene,
+    between,
+    draw_resolution,
+    pick,
+)
+from minikimi.data.world.holdout import COUNTS, background_held_out, count_held_out
+from minikimi.data.world.vocabulary import (
+    COUNTRIES,
+    GROUP_OF,
+    GROUPS,
+    NAMES,
+    amount,
+    plural,
+)
+
+GRIDS = [(2, 2), (2, 3), (3, 2), (3, 3)]
+COUNT_SIZES = (26, 38)  # longest side of a counted picture, px
+CELL_SIDES = (32, 46)  # side of one cell of a counting grid, px
+
+COUNT_PAIRS = {
+    held_out: [(name, n) for name in NAMES for n in COUNTS if count_held_out(name, n) == held_out]
+    for held_out in (False, True)
+}
+DISTRACTORS = {n: [name for name in NAMES if not count_held_out(name, n)] for n in COUNTS}
+COUNT_QUESTIONS = ["How many {} are there?", "Count the {}.", "How many {} do you see?"]
+GROUP_QUESTIONS = [
+    "Which group is this: " + ", ".join(GROUPS) + "?",
+    "Which group does this belong to?",
+    "What kind of thing is this?",
+]
+FLAG_QUESTIONS = [
+    "Which country's flag is this?",
+    "This is the flag of which country?",
+    "Name the country of this flag.",
+]
+
+
+def _distractors(rng: Rng, target: str, room: int) -> dict[str, int]:
+    """Up to two other pictures, each one or two times, at most `room` in all."""
+    extra: dict[str, int] = {}
+    for _ in range(between(rng, 0, 2)):
+        n = between(rng, 1, 2)
+        if sum(extra.values()) + n <= room:
+            extra[
+                pick(
+                    rng,
+                    [name for name in DISTRACTORS[n] if name != target and name not in extra],
+                )
+            ] = n
+    return extra
+
+
+def tally(names: list[str]) -> str:
+    """Names in reading order -> `3 cats, 1 pizza`, each picture where it first appears."""
+    return ", ".join(amount(name, names.count(name)) for name in dict.fromkeys(names))
+
+
+def count(rng: Rng, held_out: bool) -> Scene:
+    """One to six of one picture among up to four others; the answer is the number."""
+    target, n = pick(rng, COUNT_PAIRS[held_out])
+    names = [target] * n
+    for name, k in _distractors(rng, target, 9 - n).items():
+        names += [name] * k
+    rows, columns = pick(rng, [(r, c) for r, c in GRIDS if r * c >= len(names)])
+    size = draw_resolution(
+        rng,
+        (columns * CELL_SIDES[0], columns * CELL_SIDES[1]),
+        (rows * CELL_SIDES[0], rows * CELL_SIDES[1]),
+        held_out,
+    )
+    canvas = Canvas.blank(rng, size)
+    cells = canvas.cells(rows, columns)
+    chosen = sorted(zip(rng.permutation(len(cells))[: len(names)].tolist(), names, strict=True))
+    for cell, name in ((cells[i], name) for i, name in chosen):
+        room = min(cell[2] - cell[0], cell[3] - cell[1], COUNT_SIZES[1])
+        canvas.paste(rng, name, between(rng, COUNT_SIZES[0], room), cell)
+    question = pick(rng, COUNT_QUESTIONS).format(plural(target))
+    facts = canvas.facts("count", target=target, count=n)
+    return Scene(canvas.image, question, str(n), tally([name for _, name in chosen]), facts)
+
+
+def _alone(rng: Rng, name: str, sizes: tuple[int, int], held_out: bool) -> Canvas:
+    """One picture somewhere on a sheet, on a background of the split."""
+    background = pick(rng, [b for b in COLOURS if background_held_out(name, b) == held_out])
+    canvas = Canvas.blank(rng, draw_resolution(rng, (56, 112), (56, 98), held_out), background)
+    size = min(between(rng, *sizes), min(canvas.image.size) - 4)
+    canvas.paste(rng, name, size, (2, 2, canvas.image.width - 2, canvas.image.height - 2))
+    return canvas
+
+
+def group(rng: Rng, held_out: bool) -> Scene:
+    """One picture; the answer is its group."""
+    name = pick(rng, NAMES)
+    canvas = _alone(rng, name, (32, 48), held_out)
+    return Scene(
+        canvas.image,
+        pick(rng, GROUP_QUESTIONS),
+        GROUP_OF[name],
+        name,
+        canvas.facts("group", name=name),
+    )
+
+
+def flag(rng: Rng, held_out: bool) -> Scene:
+    """One flag; the answer is its country."""
+    country = pick(rng, COUNTRIES)
+    canvas = _alone(rng, country, (42, 64), held_out)
+    facts = canvas.facts("flag", name=country)
+    return Scene(canvas.image, pick(rng, FLAG_QUESTIONS), country, f"flag of {country}", facts)
