@@ -1,0 +1,145 @@
+"""The one seam between the model and its fast kernels.
+
+Each function here is a plain torch reference, readable and used on CPU, and hands over to a Triton kernel of the same meaning where that
+pays: on CUDA with Triton installed. `MINIKIMI_KERNELS=torch|triton` overrides the choice (on CPU, `triton` means Triton's interpreter).
+Lesson 16 writes the kernels. Shape letters: T tokens, P patches, H heads, d head width, R latent rank, E experts, K experts per token.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from minikimi.config import UserError
+from minikimi.model.rope import apply_rotary
+
+LOSS_CHUNK = 2048  # tokens whose logits exist at one time in `linear_cross_entropy`
+
+
+@functools.cache
+def _kernels() -> ModuleType:
+    return importlib.import_module("minikimi_kernels")
+
+
+def triton_chosen(x: Tensor) -> bool:
+    """Whether x goes to the Triton kernels. Raises `UserError` for an unknown `MINIKIMI_KERNELS`."""
+    choice = os.environ.get("MINIKIMI_KERNELS", "")
+    if choice not in ("", "torch", "triton"):
+        raise UserError(f"MINIKIMI_KERNELS={choice!r}: unknown; set it to torch or triton, or leave it unset")
+    if choice:
+        return choice == "triton"
+    return x.is_cuda and importlib.util.find_spec("triton") is not None
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """x / rms(x) in float32, cast to x's dtype, times weight. x (..., D), weight (D,)."""
+    if triton_chosen(x):
+        return _kernels().rms_norm(x, weight, eps)
+    normed = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
+    return normed.to(x.dtype) * weight
+
+
+def segment_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, scale: float, causal: bool) -> Tensor:
+    """Attention within each segment of a packed sequence: q, k (T, H, d), v (T, H, d_v), bounds (S + 1,) to (T, H, d_v)."""
+    lengths = cu_seqlens.diff().tolist()
+    outputs = []
+    for segment in zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True):
+        heads_first = [x.transpose(0, 1)[None] for x in segment]  # (1, H, L, d)
+        out = F.scaled_dot_product_attention(*heads_first, is_causal=causal, scale=scale)
+        outputs.append(out[0].transpose(0, 1))
+    return torch.cat(outputs)
+
+
+def vision_attention(qkv: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+    """MoonViT's attention: turn q and k by the 2-D rotary tables (P, d/2), attend within each image. qkv (P, 3, H, d) to (P, H, d)."""
+    if triton_chosen(qkv):
+        return _kernels().vision_attention(qkv, cos, sin, cu_seqlens, max_seqlen)
+    q, k, v = qkv.unbind(1)
+    q, k = apply_rotary(q, cos, sin), apply_rotary(k, cos, sin)
+    return segment_attention(q, k, v, cu_seqlens, q.shape[-1] ** -0.5, causal=False)
+
+
+def mla_attention(
+    q_nope: Tensor,
+    q_rope: Tensor,
+    k_nope: Tensor,
+    k_rope: Tensor,
+    v: Tensor,
+    cu_seqlens: Tensor,
+    max_seqlen: int,
+    scale: float,
+) -> Tensor:
+    """Causal latent attention, training form. q_nope, k_nope (T, H, d_nope), q_rope (T, H, d_rope), k_rope (T, d_rope) shared by all
+    heads, v (T, H, d_v) to (T, H, d_v)."""
+    if triton_chosen(q_nope):
+        return _kernels().mla_attention(q_nope, q_rope, k_nope, k_rope, v, cu_seqlens, max_seqlen, scale)
+    q = torch.cat([q_nope, q_rope], dim=-1)
+    k = torch.cat([k_nope, k_rope[:, None].expand(-1, q.shape[1], -1)], dim=-1)
+    return segment_attention(q, k, v, cu_seqlens, scale, causal=True)
+
+
+def masked_softmax(scores: Tensor, lengths: Tensor) -> Tensor:
+    """Softmax of (B, H, L) over the first `lengths` (B,) positions."""
+    outside = torch.arange(scores.shape[-1], device=scores.device) >= lengths[:, None]
+    return scores.masked_fill(outside[:, None], -torch.inf).softmax(dim=-1)
+
+
+def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor, scale: float) -> Tensor:
+    """Absorbed decoding over the latent cache: q_latent (B, H, R), q_rope (B, H, d_rope), cache (B, L, R + d_rope) to (B, H, R)."""
+    if triton_chosen(q_latent):
+        return _kernels().mla_decode(q_latent, q_rope, cache, lengths, scale)
+    q = torch.cat([q_latent, q_rope], dim=-1)
+    scores = torch.einsum("bhr,blr->bhl", q, cache.to(q.dtype))
+    weights = masked_softmax(scores.float() * scale, lengths).to(q.dtype)
+    return torch.einsum("bhl,blr->bhr", weights, cache[..., : q_latent.shape[-1]].to(q.dtype))
+
+
+def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
+    """Routed experts: y_t = sum_k weights[t, k] * down_e(silu(gate_e x_t) * up_e x_t), e = indices[t, k].
+
+    x (T, D), indices and weights (T, K), gate_up_proj (E, 2F, D) with the gate rows first, down_proj (E, D, F), to (T, D).
+    Tokens are sorted by expert, so each expert is one dense product on its own rows; experts without tokens cost nothing.
+    """
+    if triton_chosen(x):
+        return _kernels().moe_experts(x, indices, weights, gate_up_proj, down_proj)
+    top_k, num_experts = indices.shape[1], len(gate_up_proj)
+    order = indices.flatten().argsort(stable=True)  # (T*K,) slots, expert by expert
+    token = order // top_k
+    counts = torch.bincount(indices.flatten(), minlength=num_experts).tolist()
+    outputs = []
+    for expert, rows in enumerate(x[token].split(counts)):
+        gate, up = F.linear(rows, gate_up_proj[expert]).chunk(2, dim=-1)
+        outputs.append(F.linear(F.silu(gate) * up, down_proj[expert]))
+    y = torch.cat(outputs) * weights.flatten()[order, None]
+    return torch.zeros_like(x, dtype=y.dtype).index_add(0, token, y).to(x.dtype)
+
+
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, ignore_index: int = -100) -> Tensor:
+    """Mean cross entropy of hidden (T, D) @ weight (V, D).T against labels (T,), float32, without all logits in memory.
+
+    Positions with `ignore_index` do not count; 0 (with zero gradients) if none counts.
+    """
+    if triton_chosen(hidden):
+        return _kernels().linear_cross_entropy(hidden, weight, labels, ignore_index)
+    keep = labels != ignore_index
+    hidden, labels = hidden[keep], labels[keep]
+    total = (hidden.sum() + weight[0, 0]) * 0.0
+    for h, target in zip(hidden.split(LOSS_CHUNK), labels.split(LOSS_CHUNK), strict=True):
+        if len(hidden) > LOSS_CHUNK:
+            total = total + checkpoint(_chunk_loss, h, weight, target, use_reentrant=False)
+        else:
+            total = total + _chunk_loss(h, weight, target)
+    return total / max(len(labels), 1)
+
+
+def _chunk_loss(hidden: Tensor, weight: Tensor, labels: Tensor) -> Any:
+    return F.cross_entropy(F.linear(hidden, weight).float(), labels, reduction="sum")
