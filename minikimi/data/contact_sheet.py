@@ -1,4 +1,4 @@
-"""A page of samples to look at: each picture enlarged, its question and answer beneath. Look at your data first (lesson 09)."""
+"""A page of samples to look at: pictures enlarged, question and answer beneath. Look at your data first (lesson 09)."""
 
 from __future__ import annotations
 

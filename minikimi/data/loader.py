@@ -1,16 +1,16 @@
 """`PackedLoader`: packed batches from any indexable source, exactly resumable on any number of ranks (lesson 09).
 
-Nothing about a batch is remembered, everything is computed: batch n of rank r is number g = n * world_size + r of one global
-sequence, and that sequence is a pure function of the seed. So the state of a run is one integer, a killed run replays the same
-batches, and no random-number state has to be saved. The Kimi-VL report (arXiv 2504.07491, section 2.5) asks the same of its loader:
-after a restart, the identical sequence of samples.
+Nothing about a batch is remembered, everything is computed: batch n of rank r is number g = n * world_size + r of one
+global sequence, and that sequence is a pure function of the seed. So the state of a run is one integer, a killed run
+replays the same batches, and no random-number state has to be saved. The Kimi-VL report (arXiv 2504.07491, section
+2.5) asks the same of its loader: after a restart, the identical sequence of samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -25,9 +25,7 @@ from minikimi.data.packing import (
     size_of,
 )
 from minikimi.data.sample import Sample
-
-if TYPE_CHECKING:
-    from minikimi.processor import Encoded
+from minikimi.processor import Encoded
 
 FINITE_BELOW = 2**31  # a source of this length or more is never exhausted, so it has no epochs
 
@@ -48,9 +46,9 @@ class PackedLoader:
     data-parallel rank, of how many. too_long: what to do with a sample that alone exceeds a limit: `error` raises
     `TooLongError`, `skip` leaves it out and notes its id in `skipped`; it is never cut.
 
-    An endless source (2**31 samples or more) is read in stretches: batch g takes samples from g * max_tokens on until the
-    next one does not fit, so no sample is ever seen twice. A finite source is encoded once to learn its lengths, then every
-    epoch packs all its samples, shuffled by (seed, epoch), each exactly once.
+    An endless source (2**31 samples or more) is read in stretches: batch g takes samples from g * max_tokens on until
+    the next one does not fit, so no sample is ever seen twice. A finite source is encoded once to learn its lengths,
+    then every epoch packs all its samples, shuffled by (seed, epoch), each exactly once.
     """
 
     def __init__(
@@ -122,7 +120,7 @@ class PackedLoader:
         return int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0] % len(self.source))
 
     def _stretch(self, g: int) -> Iterator[tuple[str, Encoded]]:
-        """Candidates of batch g of an endless source: samples that could stand alone, at most one per token of the bin."""
+        """Candidates of batch g of an endless source: samples that could stand alone, at most max_tokens."""
         for k in range(self.max_tokens):
             sample = self.source[(self._offset + g * self.max_tokens + k) % len(self.source)]
             encoded = self.encode(sample)

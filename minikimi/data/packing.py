@@ -1,23 +1,21 @@
 """Packing: many conversations in one row, nothing padded, no attention across a boundary (lesson 09).
 
-NaViT packs the patches of many images into one sequence; text is packed the same way. Every sample restarts its positions at 0 and
-is fenced off by `cu_seqlens`, so a sample's loss does not depend on its neighbours. The Kimi-VL report (arXiv 2504.07491,
-section 2.5) packs on the fly; restarted positions without the fence would still leak, which is why both are here.
+NaViT packs the patches of many images into one sequence; text is packed the same way. Every sample restarts its
+positions at 0 and is fenced off by `cu_seqlens`, so a sample's loss does not depend on its neighbours. The Kimi-VL
+report (arXiv 2504.07491, section 2.5) packs on the fly; restarted positions without the fence would still leak, which
+is why both are here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from minikimi.processor import Encoded
-
-IGNORE = -100
+from minikimi.processor import IGNORE_INDEX, Encoded
 
 
 class TooLongError(ValueError):
@@ -28,9 +26,10 @@ class TooLongError(ValueError):
 class PackedBatch:
     """S samples with N images in one row.
 
-    input_ids, positions, labels: (T,) int64; labels[t] is token t where it is learnt, else -100 (unshifted, as in Hugging Face);
-    cu_seqlens: (S+1,) int32, sample s is [cu_seqlens[s], cu_seqlens[s+1]); pixel_values: (P, 3, 14, 14) float;
-    grid_hws: (N, 2) int64, patches per image; sample_ids: S strings, so that a run can be replayed and compared.
+    input_ids, positions, labels: (T,) int64; labels[t] is token t where it is learnt, else -100 (unshifted, as in
+    Hugging Face); cu_seqlens: (S+1,) int32, sample s is [cu_seqlens[s], cu_seqlens[s+1]); pixel_values: (P, 3, 14,
+    14) float; grid_hws: (N, 2) int64, patches per image; sample_ids: S strings, so that a run can be replayed and
+    compared.
     """
 
     input_ids: Tensor
@@ -67,8 +66,7 @@ class PackedBatch:
 
 def size_of(encoded: Encoded) -> tuple[int, int]:
     """(text positions, image patches) that one encoded sample takes in a bin."""
-    grid_hws = encoded.grid_hws
-    return len(encoded.input_ids), 0 if grid_hws is None else int(grid_hws.prod(-1).sum())
+    return len(encoded.input_ids), len(encoded.pixel_values)
 
 
 def check_fits(sample_id: str, size: tuple[int, int], max_tokens: int, max_patches: int) -> None:
@@ -76,7 +74,7 @@ def check_fits(sample_id: str, size: tuple[int, int], max_tokens: int, max_patch
     tokens, patches = size
     if tokens > max_tokens or patches > max_patches:
         raise TooLongError(
-            f"sample {sample_id} has {tokens} tokens and {patches} patches, a bin holds {max_tokens} and {max_patches}; "
+            f"sample {sample_id} has {tokens} tokens and {patches} patches, a bin holds {max_tokens}, {max_patches}; "
             "raise max_tokens or max_patches, or leave the sample out (too_long='skip')"
         )
 
@@ -89,21 +87,19 @@ def pack(encoded: Sequence[Encoded], sample_ids: Sequence[str] | None = None) ->
     ids = [str(i) for i in range(len(encoded))] if sample_ids is None else list(sample_ids)
     if not encoded or len(ids) != len(encoded):
         raise ValueError(f"pack needs at least one sample and one id for each, got {len(encoded)} and {len(ids)}")
-    input_ids = [torch.as_tensor(e.input_ids, dtype=torch.long) for e in encoded]
-    labels = torch.cat([torch.as_tensor(e.labels, dtype=torch.long) for e in encoded])
-    lengths = torch.tensor([len(x) for x in input_ids])
-    cu_seqlens = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)]).to(torch.int32)
-    # The first token of a sample has nothing before it; as a label it would be predicted by the last token of its neighbour.
-    labels[cu_seqlens[:-1].long()] = IGNORE
-    pixels = [e.pixel_values for e in encoded if e.pixel_values is not None]
-    grids = [e.grid_hws for e in encoded if e.grid_hws is not None]
+    lengths = [len(e.input_ids) for e in encoded]
+    cu_seqlens = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
+    labels = torch.cat([e.labels for e in encoded])
+    # The first token of a sample has nothing before it; as a label it would be predicted by the last token of its
+    # neighbour.
+    labels[cu_seqlens[:-1].long()] = IGNORE_INDEX
     return PackedBatch(
-        input_ids=torch.cat(input_ids),
-        positions=torch.cat([torch.arange(len(x)) for x in input_ids]),
+        input_ids=torch.cat([e.input_ids for e in encoded]),
+        positions=torch.cat([torch.arange(length) for length in lengths]),
         cu_seqlens=cu_seqlens,
         labels=labels,
-        pixel_values=torch.cat(pixels) if pixels else torch.zeros(0, 3, 14, 14),
-        grid_hws=torch.cat(grids).long() if grids else torch.zeros(0, 2, dtype=torch.long),
+        pixel_values=torch.cat([e.pixel_values for e in encoded]),
+        grid_hws=torch.cat([e.grid_hws for e in encoded]),
         sample_ids=ids,
     )
 
@@ -118,30 +114,36 @@ def fill(sizes: Iterable[tuple[int, int]], max_tokens: int, max_patches: int) ->
         yield i
 
 
-def first_fit(
-    sizes: Sequence[tuple[int, int]],
-    order: Sequence[int],
-    max_tokens: int,
-    max_patches: int,
-) -> list[list[int]]:
-    """Put each sample of `order` into the first open bin where it fits; a bin that has stayed open for long is closed.
+@dataclass
+class _Bin:
+    """An open bin: what is in it, and what still fits."""
 
-    sizes[i]: (tokens, patches) of sample i; each must fit alone. Returns bins of indices, every index of `order` exactly once.
-    At most 32 bins are open, so a pass is linear in the number of samples.
+    tokens: int
+    patches: int
+    members: list[int] = field(default_factory=list)
+
+    def takes(self, size: tuple[int, int]) -> bool:
+        return size[0] <= self.tokens and size[1] <= self.patches
+
+    def add(self, index: int, size: tuple[int, int]) -> None:
+        self.tokens -= size[0]
+        self.patches -= size[1]
+        self.members.append(index)
+
+
+def first_fit(
+    sizes: Mapping[int, tuple[int, int]], order: Iterable[int], max_tokens: int, max_patches: int
+) -> list[list[int]]:
+    """Put each sample of `order` into the first open bin that takes it, else open a new one.
+
+    sizes[i]: (tokens, patches) of sample i; each must fit alone. Returns bins of indices, each index of `order` exactly
+    once. At most 32 bins are open, the oldest is closed first, so a pass is linear in the number of samples.
     """
-    done: list[list[int]] = []
-    open_bins: list[tuple[list[int], list[int]]] = []  # (indices, [tokens left, patches left])
+    bins: list[_Bin] = []
     for i in order:
-        tokens, patches = sizes[i]
-        for members, left in open_bins:
-            if tokens <= left[0] and patches <= left[1]:
-                break
-        else:
-            if len(open_bins) == 32:
-                done.append(open_bins.pop(0)[0])
-            members, left = [], [max_tokens, max_patches]
-            open_bins.append((members, left))
-        members.append(i)
-        left[0] -= tokens
-        left[1] -= patches
-    return done + [members for members, _ in open_bins]
+        chosen = next((b for b in bins[-32:] if b.takes(sizes[i])), None)
+        if chosen is None:
+            chosen = _Bin(max_tokens, max_patches)
+            bins.append(chosen)
+        chosen.add(i, sizes[i])
+    return [b.members for b in bins]

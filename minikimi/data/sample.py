@@ -1,8 +1,8 @@
 """One training example: pictures, a conversation about them, and what is known about it exactly.
 
-Every source of data (the picture world, a user's own `datasets` table) yields `Sample`s, and everything downstream (packing,
-evaluation, contact sheets) reads nothing else. Lesson 09 builds this; the roles follow the Kimi-VL report (arXiv 2504.07491,
-section 3.1), in which all six data categories are chat-formatted image-text sequences.
+Every source of data (the picture world, a user's own `datasets` table) yields `Sample`s, and everything downstream
+(packing, evaluation, contact sheets) reads nothing else. Lesson 09 builds this; the roles follow the Kimi-VL report
+(arXiv 2504.07491, section 3.1), in which all six data categories are chat-formatted image-text sequences.
 """
 
 from __future__ import annotations

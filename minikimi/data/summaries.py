@@ -1,6 +1,7 @@
-"""What a data set says before anyone looks at a picture: all its texts, and the best blind guess per question (lessons 09 and 15).
+"""What can be known without looking: all texts, and the best blind guess per question (lessons 09 and 15).
 
-A model that does not beat `most_common_answers` has not used its eyes; report it in every table next to the trained model.
+A model that does not beat `most_common_answers` has not used its eyes; report it in every table next to the trained
+model.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def iterate_texts(source: Source, n: int) -> Iterator[str]:
 
 
 def most_common_answers(source: Source, n: int) -> dict[str, str]:
-    """The commonest answer of each question type (`Sample.kind`) among the first `n` samples; ties go to the first in the alphabet.
+    """The commonest answer of each question type (`Sample.kind`) among the first `n` samples; ties: alphabetical.
 
     Build it on the training split and score it on the held-out one: `answers[sample.kind]` is the prior's guess.
     """

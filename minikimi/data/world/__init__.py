@@ -1,4 +1,4 @@
-"""The picture world: drawn scenes with answers known exactly. `from minikimi.data.world import PictureWorld` (lesson 09)."""
+"""The picture world: drawn scenes with answers known exactly (lesson 09)."""
 
 from minikimi.data.world.world import TASKS, PictureWorld
 

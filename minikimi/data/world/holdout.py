@@ -1,11 +1,11 @@
 """What training never sees: combinations, values, handwriting and resolutions, held out by simple rules (lesson 09).
 
-A model that has only memorised pairs (this picture there, this many of those) fails on the held-out split; one that reads places,
-counts and digits apart passes. Every rule is arithmetic on positions in the vocabulary, or a checksum, so both splits can prove
-they keep to it.
+A model that has only memorised pairs (this picture there, this many of those) fails on the held-out split; one that
+reads places, counts and digits apart passes. Every rule is arithmetic on positions in the vocabulary, or a checksum,
+so both splits can prove they keep to it.
 
-- picture x place, picture x count, picture x background, flag x background: every picture loses one place, one count and one
-  background, and every place, count and background loses its share of pictures.
+- picture x place, picture x count, picture x background, flag x background: every picture loses one place, one count
+  and one background, and every place, count and background loses its share of pictures.
 - numbers and words: one in six by checksum. Digit images: every fifth.
 - resolutions: one (width, height) in eight; a held-out image always has such a size, a training image never.
 """

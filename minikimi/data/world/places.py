@@ -1,7 +1,8 @@
-"""Tasks about what stands where: `caption` (everything and its place) and `where` (one thing, or one place) (lesson 09).
+"""What stands where? `caption` (everything and its place), `where` (one thing, or one place) (lesson 09).
 
-A scene is a 2 x 2 grid or a single row; each of its one to four things is a different picture and stays inside its own cell, so a
-place is never in doubt. Kimi-VL report (arXiv 2504.07491), section 3.1: the caption and grounding parts of the data.
+A scene is a 2 x 2 grid or a single row; each of its one to four things is a different picture and stays inside its
+own cell, so a place is never in doubt. Kimi-VL report (arXiv 2504.07491), section 3.1: the caption and grounding
+parts of the data.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from minikimi.data.world.holdout import place_held_out
 from minikimi.data.world.vocabulary import LAYOUTS, NAMES, PLACES
 
 SIZES = (32, 48)  # longest side of a picture, px
-# layout -> ranges of width and height in px: every cell holds a picture with room to move. A row is always lower than a grid and
-# never leaves room above or below for a second row: `left` cannot be taken for `top left`, even when a thing stands alone.
+# layout -> ranges of width and height in px: every cell holds a picture with room to move. A row is always lower than
+# a grid and never leaves room above or below for a second row: `left` cannot be taken for `top left`, even when a
+# thing stands alone.
 CANVAS = {
     "grid": ((88, 140), (88, 140)),
     "row of two": ((76, 126), (42, 60)),

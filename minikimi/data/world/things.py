@@ -1,7 +1,7 @@
-"""Tasks about what a picture is: `count` (how many of these), `group` (which kind of thing) and `flag` (which country) (lesson 09).
+"""What is it? `count` (how many of these), `group` (which kind of thing), `flag` (which country) (lesson 09).
 
-`group` and `flag` are the knowledge part of the Kimi-VL report's data (arXiv 2504.07491, section 3.1) at toy scale: the answer is
-not written in the image, it has to be remembered.
+`group` and `flag` are the knowledge part of the Kimi-VL report's data (arXiv 2504.07491, section 3.1) at toy scale:
+the answer is not written in the image, it has to be remembered.
 """
 
 from __future__ import annotations

