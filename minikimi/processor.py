@@ -1,11 +1,12 @@
 """The processor: conversations with pictures in, tensors for the model out.
 
-It opens and packs the pictures, asks the chat template for the tokens with h * w / 4 `<|media_pad|>` for each, and pads a batch on the
-left, so that the last column is the last token of every conversation and generation can start there.
+It opens and packs the pictures, asks the chat template for the tokens with h * w / 4 `<|media_pad|>` for each, and
+pads a batch on the left, so that the last column is the last token of every conversation and generation can start
+there.
 
     proc  = Processor.from_pretrained("path")                       # or Processor.small()
-    batch = proc([{"role": "user", "content": [{"type": "image", "image": "cat.png"}, {"type": "text", "text": "What is this?"}]}],
-                 add_generation_prompt=True)
+    question = [{"type": "image", "image": "cat.png"}, {"type": "text", "text": "What is this?"}]
+    batch = proc([{"role": "user", "content": question}], add_generation_prompt=True)
     print(proc.decode(model.generate(**batch)))
 
 Lesson 09. Source: Kimi-VL report (arXiv 2504.07491), section 2.1, and the released processor.
@@ -80,7 +81,8 @@ class Processor:
     def from_pretrained(cls, directory: str | os.PathLike) -> Processor:
         """Read a model directory: the official one, or one of ours.
 
-        Needs `preprocessor_config.json` and `tiktoken.model` or `tokenizer.json`. Raises `UserError` naming what is missing or damaged.
+        Needs `preprocessor_config.json` and `tiktoken.model` or `tokenizer.json`. Raises `UserError` naming what is
+        missing or damaged.
         """
         directory = Path(directory)
         image_processor = ImageProcessor.from_pretrained(directory)
@@ -110,12 +112,13 @@ class Processor:
         Args:
             messages: a list of messages, or a list of such lists. An image part may carry its picture:
                 `{"type": "image", "image": path | bytes | PIL image}`.
-            images: the pictures of the image parts, in order, where the parts carry none. For a batch: one list a conversation.
+            images: the pictures of the image parts, in order, where the parts carry none. For a batch: one list a
+                conversation.
             add_generation_prompt: open an assistant turn at the end.
 
         Returns:
-            input_ids (B, T) int64, attention_mask (B, T) int64, and only where there are pictures pixel_values (P, 3, 14, 14) float32
-            and image_grid_hws (N, 2) int64, over the whole batch in order.
+            input_ids (B, T) int64, attention_mask (B, T) int64, and only where there are pictures, in order over the
+            whole batch, pixel_values (P, 3, 14, 14) float32 and image_grid_hws (N, 2) int64.
 
         Raises:
             ValueError: pictures and image parts differ in number; the message names both, and which conversation.
@@ -139,14 +142,20 @@ class Processor:
         return batch
 
     def encode(self, messages: Conversation, images: Sequence[ImageSource] | None = None) -> Encoded:
-        """One conversation for training, with labels on the assistant's words and the `<|im_end|>` behind them. Raises as `__call__`."""
+        """One conversation for training, with labels on the assistant's words and the `<|im_end|>` behind them.
+
+        Raises as `__call__`.
+        """
         rendered, pixel_values, grid_hws = self._render(messages, images, add_generation_prompt=False)
         input_ids = torch.tensor(rendered.input_ids)
         labels = input_ids.masked_fill(~torch.tensor(rendered.trainable), IGNORE_INDEX)
         return Encoded(input_ids, labels, pixel_values, grid_hws)
 
     def decode(self, ids: torch.Tensor | Sequence[Any], skip_special_tokens: bool = True) -> str | list[str]:
-        """Text of token ids (T,), or a list of texts of (B, T). Raises `ValueError` for an id outside the vocabulary."""
+        """Text of token ids (T,), or a list of texts of (B, T).
+
+        Raises `ValueError` for an id outside the vocabulary.
+        """
         values: list[Any] = ids.tolist() if isinstance(ids, torch.Tensor) else list(ids)
         if values and not isinstance(values[0], int):
             return [str(self.decode(row, skip_special_tokens)) for row in values]
@@ -171,7 +180,10 @@ class Processor:
 def _as_batch(
     messages: Conversation | Sequence[Conversation], images: Sequence[Any] | None
 ) -> tuple[Sequence[Conversation], Sequence[Sequence[ImageSource] | None]]:
-    """One conversation becomes a batch of one. Raises `ValueError` if the lists of pictures and conversations differ in number."""
+    """One conversation becomes a batch of one.
+
+    Raises `ValueError` if the lists of pictures and conversations differ in number.
+    """
     if not messages:
         raise ValueError("the conversation has no messages; give at least one")
     if isinstance(messages[0], Mapping):
@@ -184,7 +196,10 @@ def _as_batch(
 
 
 def _collect_images(messages: Conversation, images: Sequence[ImageSource] | None) -> list[ImageSource]:
-    """The pictures of a conversation in order, from beside the messages or from inside them. Raises `ValueError` if it is mixed or short."""
+    """The pictures of a conversation in order, from beside the messages or from inside them.
+
+    Raises `ValueError` if it is mixed or short.
+    """
     carried = [value for message in messages for kind, value in content_parts(message) if kind == "image"]
     there = [value for value in carried if value is not None]
     given = there if images is None else list(images)

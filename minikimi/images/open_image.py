@@ -1,11 +1,12 @@
-"""One careful door for pictures: `open_image` gives an upright RGB image, or one line that says what is wrong with the file.
+"""One careful door for pictures: `open_image` gives an upright RGB image, or one line that says what is wrong.
 
-* Refused before a single pixel is decoded: URLs, directories, files of a kind not on the list, and sizes beyond `MAX_SIDE` or `MAX_PIXELS`.
-  A 20 kB file can hold 13,000 x 13,000 pixels; Pillow alone only warns about it, and then takes 507 MB.
-* Turned upright by its EXIF orientation; of an animation the first frame; 16-bit greys scaled to 8 bits (a plain conversion would clip
-  them to white).
-* Transparency is dropped, not blended: the colours stored under it appear. That is what the official processor's `convert("RGB")` does, and a
-  different choice would feed the model other pixels than it was trained on.
+* Refused before a single pixel is decoded: URLs, directories, files of a kind not on the list, and sizes beyond
+  `MAX_SIDE` or `MAX_PIXELS`. A 20 kB file can hold 13,000 x 13,000 pixels; Pillow alone only warns about it, and then
+  takes 507 MB.
+* Turned upright by its EXIF orientation; of an animation the first frame; 16-bit greys scaled to 8 bits (a plain
+  conversion would clip them to white).
+* Transparency is dropped, not blended: the colours stored under it appear. That is what the official processor's
+  `convert("RGB")` does, and a different choice would feed the model other pixels than it was trained on.
 
 Lesson 01 opens its pictures with it, lesson 09 shows what it refuses.
 """
@@ -17,6 +18,7 @@ import os
 import re
 import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -72,11 +74,11 @@ def _name(source: object) -> str:
     if isinstance(source, str | os.PathLike):
         return str(source)[:200]
     raise UserError(
-        f"an image must be a path, bytes or a PIL image, not {type(source).__name__}; use PIL.Image.fromarray for arrays"
+        f"an image must be a path, bytes or a PIL image, not {type(source).__name__}; use Image.fromarray for arrays"
     )
 
 
-def _open_file(source: str | os.PathLike | bytes, name: str) -> io.BufferedIOBase:
+def _open_file(source: str | os.PathLike | bytes, name: str) -> IO[bytes]:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", os.fspath(source)) and not Path(source).exists():

@@ -3,11 +3,13 @@
     shrink if there are more than `in_token_limit` patches  ->  pad right and bottom with black to multiples of 28
     ->  scale to [-1, 1]  ->  cut into 14 x 14 patches in reading order  ->  append to the patches of the other pictures
 
-Each picture keeps its grid (h, w) in patches; the projector merges 2 x 2 patches, so it becomes h * w / 4 tokens. Pictures are never
-enlarged. The limit counts whole patches *before* padding, so a padded grid may exceed it a little (1920 x 1080: 4,128 of 4,096).
+Each picture keeps its grid (h, w) in patches; the projector merges 2 x 2 patches, so it becomes h * w / 4 tokens.
+Pictures are never enlarged. The limit counts whole patches *before* padding, so a padded grid may exceed it a little
+(1920 x 1080: 4,128 of 4,096).
 
-Lesson 01 builds it. Source: Kimi-VL report (arXiv 2504.07491), section 2.1, and the released image processor and `preprocessor_config.json`
-(whose values are the defaults here; the class defaults of the released code differ). NaViT: Dehghani et al. 2023 (arXiv 2307.06304).
+Lesson 01 builds it. Source: Kimi-VL report (arXiv 2504.07491), section 2.1, and the released image processor and
+`preprocessor_config.json` (whose values are the defaults here; the class defaults of the released code differ).
+NaViT: Dehghani et al. 2023 (arXiv 2307.06304).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -69,7 +71,7 @@ class ImageProcessor:
         Raises:
             UserError: a picture cannot be opened, or its grid is too long for MoonViT.
         """
-        sources = images if isinstance(images, list | tuple) else [images]
+        sources = list(images) if isinstance(images, list | tuple) else [cast(ImageSource, images)]
         packed = [self._patches(open_image(source)) for source in sources]
         grids = [grid for _, grid in packed]
         empty = torch.empty(0, 3, self.patch_size, self.patch_size)
@@ -86,7 +88,10 @@ class ImageProcessor:
         return max(1, int(width * scale)), max(1, int(height * scale))
 
     def grid(self, width: int, height: int) -> tuple[int, int]:
-        """Rows and columns of patches of a picture of this size, without touching a pixel. Raises `UserError` if too long."""
+        """Rows and columns of patches of a picture of this size, without touching a pixel.
+
+        Raises `UserError` if too long.
+        """
         width, height = self.fitted_size(width, height)
         step_h, step_w = (self.patch_size * k if self.pad_input else self.patch_size for k in self.merge_kernel_size)
         rounded = math.ceil if self.pad_input else math.floor
@@ -115,13 +120,18 @@ class ImageProcessor:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = CONFIG_FILE) -> ImageProcessor:
-        """Build from the content of a `preprocessor_config.json`. Raises `UserError` for unknown, missing or wrong entries."""
+        """Build from the content of a `preprocessor_config.json`.
+
+        Raises `UserError` for unknown, missing or wrong entries.
+        """
         known = {f.name for f in fields(cls)}
         if unknown := sorted(values.keys() - known - INERT_KEYS):
             raise UserError(f"{source}: unknown key {', '.join(unknown)}; remove it or correct its spelling")
         if missing := [key for key in REQUIRED_KEYS if key not in values]:
             raise UserError(f"{source}: no {', '.join(missing)}; add what the model was trained with")
-        chosen = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items() if key in known}
+        chosen: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in values.items() if key in known
+        }
         processor = cls(**chosen)
         processor._check(source)
         return processor
@@ -181,7 +191,10 @@ def patchify(image: torch.Tensor, patch_size: int = 14) -> torch.Tensor:
 
 
 def _fit(pixels: np.ndarray, height: int, width: int, pad: bool) -> np.ndarray:
-    """Pad (H, W, 3) with black right and bottom, or crop its centre, to exactly `height` x `width`. A copy, so torch may own it."""
+    """Pad (H, W, 3) with black right and bottom, or crop its centre, to exactly `height` x `width`.
+
+    A copy, so torch may own it.
+    """
     if pad:
         return np.pad(pixels, ((0, height - pixels.shape[0]), (0, width - pixels.shape[1]), (0, 0)))
     top, left = round((pixels.shape[0] - height) / 2), round((pixels.shape[1] - width) / 2)

@@ -1,4 +1,7 @@
-"""Text: tokenizers and the chat template. Untrusted text ends here: nothing a user types becomes a control token (lesson 09)."""
+"""Text: tokenizers and the chat template.
+
+Untrusted text ends here: nothing a user types becomes a control token (lesson 09).
+"""
 
 from minikimi.text.chat import DEFAULT_SYSTEM, Rendered, render
 from minikimi.text.tokenizer import BPETokenizer, TikTokenTokenizer, Tokenizer, load_tokenizer, small_tokenizer

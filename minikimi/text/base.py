@@ -1,8 +1,9 @@
 """What every tokenizer here can do: text to ids and back, and names for the reserved ids.
 
-The one rule worth teaching: **`encode` never yields a reserved id.** A user who types `<|im_end|>` or `<|media_pad|>` has typed nine or
-thirteen characters, not a control token, so the end of a turn and the place of an image can only be set by code that asks for them with
-`special_id`. (The official tokenizer parses such text as control tokens unless told otherwise; see lesson 09 for what that allows.)
+The one rule worth teaching: **`encode` never yields a reserved id.** A user who types `<|im_end|>` or `<|media_pad|>`
+has typed nine or thirteen characters, not a control token, so the end of a turn and the place of an image can only be
+set by code that asks for them with `special_id`. (The official tokenizer parses such text as control tokens unless
+told otherwise; see lesson 09 for what that allows.)
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class Tokenizer(ABC):
         self._special_names = {i: name for name, i in special_tokens.items()}
 
     def encode(self, text: str) -> list[int]:
-        """Ids of `text`, all below `base_size`, whatever the text contains. Raises `ValueError` if `text` holds a lone surrogate."""
+        """Ids of `text`, all below `base_size`, whatever the text contains.
+
+        Raises `ValueError` if `text` holds a lone surrogate.
+        """
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:

@@ -1,8 +1,9 @@
 """The small tokenizer: byte-level BPE in a `tokenizers` file, 960 ordinary and 64 reserved ids.
 
-A nano model cannot carry an embedding of 163,840 rows, so we train a small vocabulary on the texts of the picture world (`train_bpe.py`).
-Two choices serve reading: every digit and every uppercase letter is a token of its own, so that a printed number or a printed word costs
-one token per glyph and the model can copy what it sees. All 256 bytes are in the vocabulary, so any text survives the round trip.
+A nano model cannot carry an embedding of 163,840 rows, so we train a small vocabulary on the texts of the picture
+world (`train_bpe.py`). Two choices serve reading: every digit and every uppercase letter is a token of its own, so
+that a printed number or a printed word costs one token per glyph and the model can copy what it sees. All 256 bytes
+are in the vocabulary, so any text survives the round trip.
 
 Lesson 09 trains one. Byte-level BPE: Radford et al. 2019 (GPT-2), section 2.2; Sennrich et al. 2016.
 """
@@ -48,7 +49,10 @@ class BPETokenizer(Tokenizer):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike) -> BPETokenizer:
-        """Read a `tokenizer.json`. Raises `UserError` if it is missing, damaged, or lacks the chat template's tokens."""
+        """Read a `tokenizer.json`.
+
+        Raises `UserError` if it is missing, damaged, or lacks the chat template's tokens.
+        """
         definition = read_json(Path(path))
         try:
             return cls(definition)

@@ -1,19 +1,21 @@
 """The chat template of Kimi-VL, assembled as token lists.
 
     <|im_system|>system<|im_middle|>You are a helpful assistant<|im_end|>
-    <|im_user|>user<|im_middle|><|media_start|>image<|media_content|><|media_pad|>...<|media_end|>What is this?<|im_end|>
-    <|im_assistant|>assistant<|im_middle|>A cat.<|im_end|>
+    <|im_user|>user<|im_middle|><|media_start|>image<|media_content|><|media_pad|>...<|media_end|>What is
+    this?<|im_end|> <|im_assistant|>assistant<|im_middle|>A cat.<|im_end|>
 
-without the line breaks: there is nothing between two turns, and no `[BOS]`. Control tokens are placed by id and contents are encoded as
-plain text, so a `<|im_end|>` that a user types cannot end a turn. An image of (h, w) patches takes h * w / 4 copies of `<|media_pad|>`.
+without the line breaks: there is nothing between two turns, and no `[BOS]`. Control tokens are placed by id and
+contents are encoded as plain text, so a `<|im_end|>` that a user types cannot end a turn. An image of (h, w) patches
+takes h * w / 4 copies of `<|media_pad|>`.
 
-The mask `trainable` marks what the loss of fine-tuning looks at: the assistant's words *and* the `<|im_end|>` behind them. Without that
-last token a model never learns to stop. Lesson 09 builds it, lesson 13 trains with it. Source: Kimi-VL report (arXiv 2504.07491), section
-2.4, and the template used for Kimi-VL in LLaMA-Factory and ms-swift.
+The mask `trainable` marks what the loss of fine-tuning looks at: the assistant's words *and* the `<|im_end|>` behind
+them. Without that last token a model never learns to stop. Lesson 09 builds it, lesson 13 trains with it. Source:
+Kimi-VL report (arXiv 2504.07491), section 2.4, and the template used for Kimi-VL in LLaMA-Factory and ms-swift.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +24,27 @@ from minikimi.text.base import Tokenizer
 from minikimi.text.special_tokens import IM_END, IM_MIDDLE, IM_ROLE, MEDIA_CONTENT, MEDIA_END, MEDIA_PAD, MEDIA_START
 
 DEFAULT_SYSTEM = "You are a helpful assistant"
+
+_JINJA = """
+{%- for message in messages -%}
+{{ '<|im_' + message['role'] + '|>' + message['role'] + '<|im_middle|>' }}
+{%- if message['content'] is string -%}
+{{ message['content'] }}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'image' -%}
+{{ '<|media_start|>image<|media_content|><|media_pad|><|media_end|>' }}
+{%- else -%}
+{{ part['text'] }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ '<|im_end|>' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ '<|im_assistant|>assistant<|im_middle|>' }}
+{%- endif -%}
+""".strip()
 
 Message = Mapping[str, Any]
 
@@ -85,7 +108,8 @@ def render(
 
 
 def content_parts(message: Message) -> Iterator[tuple[str, Any]]:
-    """("text", string) and ("image", its `image` entry or None) in order; neighbouring texts are joined, as in the official template.
+    """("text", string) and ("image", its `image` entry or None) in order; neighbouring texts are joined, as in the
+    official template.
 
     Raises:
         ValueError: the content is neither a string nor a list of known parts.
@@ -131,25 +155,12 @@ def _image(count: int, tokenizer: Tokenizer) -> list[int]:
 def chat_template(default_system: str | None = DEFAULT_SYSTEM) -> str:
     """The same template in Jinja, for programs that read `chat_template.jinja` beside a checkpoint.
 
-    It gives text with one `<|media_pad|>` an image, so such a program parses control tokens out of user text; `render` does not.
+    It gives text with one `<|media_pad|>` an image. A program that encodes this text finds control tokens in what
+    users typed; `render` does not.
     """
-    turn = "<|im_' + role + '|>' + role + '<|im_middle|>"
     first = ""
     if default_system is not None:
-        system = f"<|im_system|>system<|im_middle|>{default_system}<|im_end|>"
-        first = "{%- if messages[0]['role'] != 'system' -%}{{ " + repr(system) + " }}{%- endif -%}"
-    image = MEDIA_START + "image" + MEDIA_CONTENT + MEDIA_PAD + MEDIA_END
-    return (
-        first
-        + "{%- for message in messages -%}{%- set role = message['role'] -%}{{ '"
-        + turn
-        + "' }}"
-        + "{%- if message['content'] is string -%}{{ message['content'] }}{%- else -%}{%- for part in message['content'] -%}"
-        + "{%- if part['type'] == 'image' -%}{{ '"
-        + image
-        + "' }}{%- else -%}{{ part['text'] }}{%- endif -%}"
-        + "{%- endfor -%}{%- endif -%}{{ '<|im_end|>' }}{%- endfor -%}"
-        + "{%- if add_generation_prompt -%}{%- set role = 'assistant' -%}{{ '"
-        + turn
-        + "' }}{%- endif -%}"
-    )
+        turn = f"<|im_system|>system<|im_middle|>{default_system}<|im_end|>"
+        quoted = json.dumps(turn, ensure_ascii=False)
+        first = "{%- if messages[0]['role'] != 'system' -%}{{ " + quoted + " }}{%- endif -%}\n"
+    return first + _JINJA

@@ -1,4 +1,7 @@
-"""Reading and writing the small files of a tokenizer or processor directory. Errors name the file; writing is all or nothing."""
+"""Reading and writing the small files of a tokenizer or processor directory.
+
+Errors name the file; writing is all or nothing.
+"""
 
 from __future__ import annotations
 

