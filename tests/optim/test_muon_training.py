@@ -92,6 +92,9 @@ def test_resume_is_exact_and_keeps_dtypes(interrupted_after: int, dtype: torch.d
     assert second.state[resumed[0].weight]["momentum_buffer"].dtype == options["momentum_dtype"]
     assert second.state[resumed[0].bias]["exp_avg"].dtype == dtype
     train(resumed, second, 4)
+    optimizer.load_state_dict(saved)  # still as saved: training the second optimizer has not touched it
+    assert all(torch.equal(s[k], saved["state"][i][k]) for i, s in optimizer.state_dict()["state"].items() for k in s)
+    assert all(s[k] is not saved["state"][i][k] for i, s in optimizer.state_dict()["state"].items() for k in s)
     for p, q in zip(straight.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(p, q)
 
