@@ -94,11 +94,13 @@ def load_tile(
 ):
     """matrix[row : row + ROWS, col : col + COLS] of a row-major matrix, zeros outside it."""
     if TMA:
-        return matrix.load([row, col])
-    r = row + tl.arange(0, ROWS)
-    c = col + tl.arange(0, COLS)
-    mask = (r < num_rows)[:, None] & (c < NUM_COLS)[None, :]
-    return tl.load(matrix + r.to(tl.int64)[:, None] * NUM_COLS + c[None, :], mask=mask, other=0.0)
+        tile = matrix.load([row, col])
+    else:
+        r = row + tl.arange(0, ROWS)
+        c = col + tl.arange(0, COLS)
+        mask = (r < num_rows)[:, None] & (c < NUM_COLS)[None, :]
+        tile = tl.load(matrix + r.to(tl.int64)[:, None] * NUM_COLS + c[None, :], mask=mask, other=0.0)
+    return tile
 
 
 @triton.jit
@@ -106,16 +108,20 @@ def load_gathered(row_pointers, col, NUM_COLS: tl.constexpr, COLS: tl.constexpr)
     """Columns col : col + COLS of rows given by their addresses (ROWS, 1), zeros past the last column."""
     c = col + tl.arange(0, COLS)
     if NUM_COLS % COLS == 0:
-        return tl.load(row_pointers + c[None, :])
-    return tl.load(row_pointers + c[None, :], mask=(c < NUM_COLS)[None, :], other=0.0)
+        tile = tl.load(row_pointers + c[None, :])
+    else:
+        tile = tl.load(row_pointers + c[None, :], mask=(c < NUM_COLS)[None, :], other=0.0)
+    return tile
 
 
 @triton.jit
 def dot(a, b, acc, PRECISION: tl.constexpr, INTERPRET: tl.constexpr):
     """acc + a @ b in fp32; the interpreter's own bf16 product is garbage, so there the operands are widened first."""
     if INTERPRET:
-        return acc + tl.dot(a.to(tl.float32), b.to(tl.float32), input_precision="ieee")
-    return tl.dot(a, b, acc, input_precision=PRECISION)
+        acc += tl.dot(a.to(tl.float32), b.to(tl.float32), input_precision="ieee")
+    else:
+        acc = tl.dot(a, b, acc, input_precision=PRECISION)
+    return acc
 
 
 @triton.jit

@@ -118,10 +118,7 @@ def _down_backward_kernel(
     PRECISION: tl.constexpr,
     INTERPRET: tl.constexpr,
 ):
-    """dA' = dO[token] @ W_down[e] for one tile, and everything that needs it while it is still in registers.
-
-    With s = sigmoid(gate) and dA = w dA':  dgate = dA up s (1 + gate (1 - s)),  dup = dA gate s.
-    """
+    """dA' = dO[token] @ W_down[e] for one tile, and everything that needs it while it is still in registers."""
     num_f: tl.constexpr = (F + BLOCK_F - 1) // BLOCK_F
     pid = tl.program_id(0)
     expert, _, rows, safe_rows, real = find_tile(tile_expert, tile_row, offsets, pid // num_f, BLOCK_M)
@@ -135,22 +132,46 @@ def _down_backward_kernel(
         w_tile = load_tile(w, expert * D + k, f, num_w_rows, F, BLOCK_K, BLOCK_F, TMA)
         da = dot(grad_tile, w_tile, da, PRECISION, INTERPRET)
 
-    cols = f + tl.arange(0, BLOCK_F)
-    mask = real[:, None] & (cols < F)[None, :]
     row = rows.to(tl.int64)
+    weight = tl.load(weight_of_slot + tl.load(slot_of_row + safe_rows)).to(tl.float32)
+    # In four column strips: gate, up and their gradients for the whole tile at once would not fit in registers.
+    left, right = _halves(da, BLOCK_M, BLOCK_F)
+    part = tl.zeros([BLOCK_M], tl.float32)
+    for strip in tl.static_range(4):
+        half = left if strip < 2 else right
+        first, second = _halves(half, BLOCK_M, BLOCK_F // 2)
+        da_strip = first if strip % 2 == 0 else second
+        cols = f + strip * (BLOCK_F // 4) + tl.arange(0, BLOCK_F // 4)
+        part += _swiglu_backward(da_strip, weight, h, dh, wa, row, cols, real, F)
+    tl.store(dweight_parts + row * num_f + pid % num_f, part, mask=real)
+
+
+@triton.jit
+def _halves(tile, ROWS: tl.constexpr, COLS: tl.constexpr):
+    """Left and right half of a tile; free, since the halves are different registers of the same threads."""
+    return tl.split(tl.permute(tl.reshape(tile, (ROWS, 2, COLS // 2)), (0, 2, 1)))
+
+
+@triton.jit
+def _swiglu_backward(da, weight, h, dh, wa, row, cols, real, F: tl.constexpr):
+    """Store dH and w A of one strip, return <dA', A> of its columns.
+
+    With s = sigmoid(gate) and dA = w dA':  dgate = dA up s (1 + gate (1 - s)),  dup = dA gate s.
+    """
+    mask = real[:, None] & (cols < F)[None, :]
     h_tile = row[:, None] * (2 * F) + cols[None, :]
     gate = tl.load(h + h_tile, mask=mask, other=0.0).to(tl.float32)
     up = tl.load(h + h_tile + F, mask=mask, other=0.0).to(tl.float32)
-    weight = tl.load(weight_of_slot + tl.load(slot_of_row + safe_rows)).to(tl.float32)[:, None]
     sigmoid = tl.sigmoid(gate)
     silu = gate * sigmoid
     part = tl.sum(tl.where(mask, da * silu * up, 0.0), axis=1)
-    tl.store(dweight_parts + row * num_f + pid % num_f, part, mask=real)
+    weight = weight[:, None]
     tl.store(wa + row[:, None] * F + cols[None, :], (weight * silu * up).to(wa.dtype.element_ty), mask=mask)
     da *= weight
     dgate = da * up * sigmoid * (1 + gate * (1 - sigmoid))
     tl.store(dh + h_tile, dgate.to(dh.dtype.element_ty), mask=mask)
     tl.store(dh + h_tile + F, (da * silu).to(dh.dtype.element_ty), mask=mask)
+    return part
 
 
 def down_backward(
