@@ -1,0 +1,164 @@
+"""The loader: a batch is a pure function of (seed, position); kill and resume, ranks and epochs follow from that."""
+
+import itertools
+
+import pytest
+import torch
+
+from minikimi.config import UserError
+from minikimi.data import PackedLoader, PictureWorld, TooLongError
+from minikimi.data.mixture import Mixture
+from minikimi.processor import Encoded, Processor
+
+PROCESSOR = Processor.small()
+
+
+def encode(sample):
+    return PROCESSOR.encode(sample.messages, sample.images)
+
+
+def loader(source, steps=6, tokens=300, patches=600, **options):
+    return PackedLoader(source, encode, tokens, patches, steps, **options)
+
+
+def ids(batches):
+    return [batch.sample_ids for batch in batches]
+
+
+def flat(batches):
+    return [i for batch in batches for i in batch.sample_ids]
+
+
+def same(a, b):
+    names = ("input_ids", "positions", "cu_seqlens", "labels", "pixel_values", "grid_hws")
+    return a.sample_ids == b.sample_ids and all(torch.equal(getattr(a, n), getattr(b, n)) for n in names)
+
+
+SOURCES = {"endless": PictureWorld(seed=1), "finite": PictureWorld(seed=1, size=37)}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("killed_at", [0, 1, 4, 6])
+def test_killed_and_resumed_gives_the_same_batches(kind, killed_at):
+    whole = list(loader(SOURCES[kind]))
+    first = loader(SOURCES[kind])
+    before = list(itertools.islice(first, killed_at))
+    state = first.state_dict()
+    second = loader(SOURCES[kind])
+    second.load_state_dict(state)
+    after = list(second)
+    assert state == {"pos": killed_at}
+    assert len(before + after) == 6 and all(map(same, before + after, whole))
+
+
+def test_the_state_counts_the_batch_in_use_as_done():
+    # Lightning saves during the training step of batch n; the resumed run must not repeat it.
+    source = loader(SOURCES["endless"])
+    iterator = iter(source)
+    next(iterator)
+    next(iterator)
+    assert source.state_dict() == {"pos": 2}
+
+
+def test_it_is_sized_and_ends_for_good():
+    batches = loader(SOURCES["endless"], steps=3)
+    assert len(batches) == 3 and len(list(batches)) == 3
+    assert list(batches) == []
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_ranks_share_one_global_sequence(kind):
+    alone = ids(loader(SOURCES[kind], steps=6))
+    ranks = [ids(loader(SOURCES[kind], steps=3, rank=r, world_size=2)) for r in range(2)]
+    assert [x for pair in zip(*ranks, strict=True) for x in pair] == alone
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_limits_hold_and_images_stay_whole(kind):
+    for batch in loader(SOURCES[kind], steps=8, tokens=200, patches=300):
+        assert batch.tokens <= 200 and batch.patches <= 300
+        assert batch.patches == int(batch.grid_hws.prod(-1).sum())
+
+
+def test_batches_are_nearly_full():
+    batches = list(loader(SOURCES["endless"], steps=10, tokens=600, patches=10_000))
+    assert sum(batch.tokens for batch in batches) > 0.9 * 600 * 10
+
+
+def test_an_endless_source_is_never_repeated():
+    seen = flat(loader(SOURCES["endless"], steps=20))
+    assert len(seen) == len(set(seen)) > 50
+
+
+def test_another_seed_reads_other_samples():
+    a, b = (set(flat(loader(SOURCES["endless"], seed=s))) for s in (0, 1))
+    assert not a & b
+
+
+def epochs(seed, size=37, count=3):
+    """Sample ids of `count` epochs of a finite world: bins are read until every sample came `count` times."""
+    batches = loader(PictureWorld(seed=1, size=size), steps=10_000, seed=seed)
+    seen = []
+    for batch in batches:
+        seen += batch.sample_ids
+        if len(seen) >= count * size:
+            return seen, batches
+    raise AssertionError("ran out of steps")
+
+
+def test_every_sample_exactly_once_an_epoch():
+    seen, _ = epochs(seed=3)
+    orders = [seen[e * 37 : (e + 1) * 37] for e in range(3)]
+    assert all(len(set(order)) == 37 for order in orders)
+    assert orders[0] != orders[1] != orders[2], "each epoch has its own order"
+    assert epochs(seed=3)[0] == seen
+    assert epochs(seed=4)[0] != seen
+
+
+def too_long_at(position):
+    """Encode as always, but make one sample far too long."""
+
+    def encode_with_a_giant(sample):
+        part = encode(sample)
+        if sample.id.endswith(f"-{position}"):
+            long = torch.ones(1000, dtype=torch.long)
+            return Encoded(long, long, part.pixel_values, part.grid_hws)
+        return part
+
+    return encode_with_a_giant
+
+
+def test_a_sample_too_long_is_reported_never_cut():
+    source = PictureWorld(seed=1, size=20)
+    with pytest.raises(TooLongError, match="world-1-train-7 has 1000 tokens"):
+        list(PackedLoader(source, too_long_at(7), 300, 600, 5))
+    skipping = PackedLoader(source, too_long_at(7), 300, 600, 5, too_long="skip")
+    seen = flat(skipping)
+    assert skipping.skipped == {"world-1-train-7"} and "world-1-train-7" not in seen
+
+
+def test_nothing_fits_at_all():
+    for source in SOURCES.values():
+        with pytest.raises(ValueError, match="raise"):
+            list(loader(source, tokens=5, too_long="skip"))
+
+
+def test_wrong_arguments():
+    with pytest.raises(UserError, match="empty"):
+        loader(PictureWorld(size=0))
+    with pytest.raises(UserError, match="rank 2"):
+        loader(SOURCES["endless"], rank=2, world_size=2)
+
+
+def test_a_mixture_keeps_its_weights_and_its_promise():
+    words = PictureWorld(seed=5, tasks={"word": 1}, size=10)
+    counts = PictureWorld(seed=6, tasks={"count": 1})
+    mixture = Mixture([words, counts], [1, 3], seed=2)
+    drawn = [mixture[i] for i in range(400)]
+    assert 0.18 < sum(s.task == "word" for s in drawn) / 400 < 0.32
+    assert {s.id for s in drawn if s.task == "word"} == {words[i].id for i in range(10)}
+    assert [mixture[i].id for i in (399, 0)] == [drawn[399].id, drawn[0].id]
+    assert {Mixture([words, counts], [0, 1])[i].task for i in range(50)} == {"count"}
+    for weights in ([1], [1, -1], [0, 0]):
+        with pytest.raises(UserError, match="weight"):
+            Mixture([words, counts], weights)

@@ -1,0 +1,218 @@
+"""The picture world: reproducible, and every answer re-derived from what was drawn, not from how it was asked."""
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minikimi.config import UserError
+from minikimi.data import PictureWorld, iterate_texts, most_common_answers
+from minikimi.data.world import TASKS, art
+from minikimi.data.world.canvas import Canvas
+from minikimi.data.world.vocabulary import BACKGROUNDS, COUNTRIES, GROUP_OF, NAMES, plural
+
+SPLITS = ["train", "held_out"]
+
+
+def fingerprint(sample):
+    """Everything a model could see or learn of a sample."""
+    texts = "|".join([sample.id, sample.task, sample.question, sample.answer, sample.caption])
+    return hashlib.sha256(sample.images[0].tobytes() + texts.encode()).hexdigest()
+
+
+def samples(task, split, n=60):
+    world = PictureWorld(seed=3, split=split, tasks={task: 1})
+    return [world[i] for i in range(n)]
+
+
+def test_order_and_caches_do_not_matter():
+    forwards = [fingerprint(PictureWorld(seed=1)[i]) for i in range(40)]
+    art.picture.cache_clear()
+    world = PictureWorld(seed=1)
+    backwards = [fingerprint(world[i]) for i in reversed(range(40))]
+    assert forwards == backwards[::-1]
+    assert len(set(forwards)) == 40
+
+
+def test_another_process_draws_the_same():
+    # Python's own hash() differs between processes: a rule built on it would pass every test inside one process.
+    code = (
+        "import hashlib; from minikimi.data import PictureWorld; w = PictureWorld(seed=5, split='held_out');"
+        "h = hashlib.sha256(); [h.update(w[i].images[0].tobytes() + w[i].answer.encode()) for i in range(30)];"
+        "print(h.hexdigest())"
+    )
+    runs = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in "ab"
+    }
+    world, here = PictureWorld(seed=5, split="held_out"), hashlib.sha256()
+    for i in range(30):
+        here.update(world[i].images[0].tobytes() + world[i].answer.encode())
+    assert runs == {here.hexdigest() + "\n"}
+
+
+def test_seed_and_split_change_the_world():
+    worlds = [PictureWorld(0), PictureWorld(1), PictureWorld(0, "held_out")]
+    assert len({fingerprint(world[7]) for world in worlds}) == 3
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_pictures_lie_inside_and_never_overlap(split):
+    world = PictureWorld(seed=2, split=split, tasks={"caption": 1, "where": 1, "count": 2, "flag": 1, "group": 1})
+    for i in range(300):
+        sample = world[i]
+        ink = np.zeros(sample.images[0].size, dtype=int)
+        for placement in sample.facts["placements"]:
+            left, top, right, bottom = placement["box"]
+            assert 0 <= left < right <= ink.shape[0] and 0 <= top < bottom <= ink.shape[1]
+            ink[left:right, top:bottom] += 1
+        assert ink.max() == 1, sample.id
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_what_is_listed_is_what_was_drawn(split):
+    # Repaint a blank sheet from the placements alone: it must give the very image.
+    world = PictureWorld(seed=4, split=split, tasks={"caption": 1, "count": 1, "group": 1, "flag": 1})
+    for i in range(60):
+        sample = world[i]
+        canvas = Canvas.blank(np.random.default_rng(0), sample.images[0].size, sample.facts["background"])
+        for placement in sample.facts["placements"]:
+            left, top, right, bottom = placement["box"]
+            drawn = art.picture(placement["name"], max(right - left, bottom - top))
+            canvas.image.paste(drawn, (left, top), drawn)
+        assert canvas.image.tobytes() == sample.images[0].tobytes(), sample.id
+
+
+def place_from_pixels(box, size):
+    """Where a box lies, judged by its centre alone. A row is at most 60 px high, a grid at least 88."""
+    x, y = (box[0] + box[2]) / 2 / size[0], (box[1] + box[3]) / 2 / size[1]
+    if size[1] >= 88:
+        return ("top" if y < 0.5 else "bottom") + (" left" if x < 0.5 else " right")
+    return "middle" if abs(x - 0.5) < 0.12 else "left" if x < 0.5 else "right"
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_places_follow_from_the_pixels(split):
+    for sample in samples("caption", split) + samples("where", split):
+        size = sample.images[0].size
+        seen = {place_from_pixels(p["box"], size): p["name"] for p in sample.facts["placements"]}
+        assert seen == sample.facts["things"], sample.id
+        assert sample.caption == ", ".join(f"{name} at {place}" for place, name in seen.items())
+        if sample.task == "caption":
+            assert sample.answer == sample.caption
+        elif sample.kind == "where.place":
+            asked = [name for name in seen.values() if f"the {name}" in sample.question]
+            assert [seen[sample.answer]] == asked
+        else:
+            assert sample.question.rstrip("?.").endswith("the " + sample.facts["place"])
+            assert seen[sample.facts["place"]] == sample.answer
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_counts_are_recounted(split):
+    for sample in samples("count", split, 200):
+        names = [p["name"] for p in sample.facts["placements"]]
+        asked = [n for n in set(names) if plural(n) in sample.question.rstrip("?.").split()]
+        assert asked == [sample.facts["target"]]
+        assert str(names.count(asked[0])) == sample.answer
+        assert sum(int(part.split()[0]) for part in sample.caption.split(", ")) == len(names)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_numbers_are_spelt_by_labelled_handwriting(split):
+    from sklearn.datasets import load_digits
+
+    target = load_digits().target
+    for sample in samples("number", split):
+        assert "".join(str(target[i]) for i in sample.facts["digit_indices"]) == sample.answer
+        assert 10 <= int(sample.answer) <= 999
+
+
+def test_handwriting_and_print_leave_ink():
+    for sample in samples("number", "train", 20) + samples("word", "train", 20):
+        grey = np.asarray(sample.images[0].convert("L")).astype(int)
+        ink = np.abs(grey - grey[0, 0]) > 40
+        assert 0.01 < ink.mean() < 0.5
+        # Not clipped: one px of paper is left on every side.
+        assert not (ink[0].any() or ink[-1].any() or ink[:, 0].any() or ink[:, -1].any()), sample.id
+
+
+def test_groups_and_flags():
+    for sample in samples("group", "train"):
+        assert sample.answer == GROUP_OF[sample.facts["placements"][0]["name"]]
+    for sample in samples("flag", "train"):
+        assert sample.answer == sample.facts["placements"][0]["name"]
+        assert sample.answer in COUNTRIES
+
+
+def test_every_picture_is_drawn_and_no_two_look_alike():
+    small = {name: np.asarray(art.picture(name, 28).resize((28, 28)), float) for name in NAMES + COUNTRIES}
+    for name, pixels in small.items():
+        assert (pixels[..., 3] > 128).mean() > 0.1, name
+    names = list(small)
+    for i, a in enumerate(names):
+        for b in names[:i]:
+            assert np.abs(small[a] - small[b]).mean() > 8, (a, b)
+
+
+def test_sizes_vary_and_average_about_fifty_patches():
+    world = PictureWorld(seed=9)
+    sizes = [world[i].images[0].size for i in range(400)]
+    assert len(set(sizes)) > 250
+    assert all(40 <= side <= 150 for size in sizes for side in size)
+    patches = [(-(-w // 28) * 2) * (-(-h // 28) * 2) for w, h in sizes]
+    assert 40 < np.mean(patches) < 70
+
+
+def test_weights_set_the_mixture():
+    world = PictureWorld(tasks={"count": 3, "word": 1, "flag": 0})
+    tasks = [world[i].task for i in range(400)]
+    assert set(tasks) == {"count", "word"}
+    assert 0.68 < tasks.count("count") / 400 < 0.82
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"tasks": {"cuont": 1}}, "cuont"),
+        ({"tasks": {"count": -1}}, "-1"),
+        ({"tasks": {"count": 0}}, "empty"),
+        ({"split": "test"}, "test"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, named):
+    with pytest.raises(UserError, match=named):
+        PictureWorld(**arguments)
+
+
+def test_a_finite_world_ends():
+    world = PictureWorld(size=5)
+    assert len(world) == 5 and len(list(world)) == 5
+    with pytest.raises(IndexError):
+        world[5]
+
+
+def test_the_blind_guess_is_a_poor_one():
+    # Answers are balanced on purpose: whoever does not look stays below a quarter on every question but the place.
+    world = PictureWorld(seed=6)
+    prior = most_common_answers(world, 2000)
+    assert set(prior) == {"where.place", "where.thing", *TASKS} - {"where"}
+    held_out = PictureWorld(seed=6, split="held_out")
+    hits = {kind: [] for kind in prior}
+    for i in range(600):
+        sample = held_out[i]
+        hits[sample.kind].append(sample.answer == prior[sample.kind])
+    assert all(np.mean(h) < 0.35 for h in hits.values()), {k: np.mean(h) for k, h in hits.items()}
+    assert np.mean(hits["caption"]) < 0.05 and np.mean(hits["number"]) < 0.05
+
+
+def test_texts_for_a_tokenizer():
+    world = PictureWorld(seed=0)
+    texts = list(iterate_texts(world, 3))
+    assert texts[3:6] == [world[1].question, world[1].answer, world[1].caption]
+    assert len(texts) == 9
+
+
+def test_backgrounds_are_light_enough_for_dark_ink():
+    assert all(min(colour) > 200 for colour in BACKGROUNDS.values())
