@@ -44,6 +44,8 @@ def open_image(source: ImageSource) -> Image.Image:
     name = _name(source)
     try:
         with warnings.catch_warnings():
+            # Pillow's remarks on odd but readable files help nobody here; the one on size is an error.
+            warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if isinstance(source, Image.Image):
                 return _to_rgb(source, name)
@@ -103,7 +105,4 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):
         upright = Image.fromarray((np.asarray(upright).clip(0, 65535) >> 8).astype(np.uint8))
-    # A palette with transparency goes through RGBA, or Pillow warns; the colours are the same.
-    if upright.mode == "P" and "transparency" in upright.info:
-        upright = upright.convert("RGBA")
     return upright.convert("RGB")

@@ -114,6 +114,9 @@ def content_parts(message: Message) -> Iterator[tuple[str, Any]]:
     Raises:
         ValueError: the content is neither a string nor a list of known parts.
     """
+    if not isinstance(message, Mapping):
+        kind = type(message).__name__
+        raise ValueError(f"a message must be a dict with role and content, not {kind}; give a list of messages")
     content = message.get("content")
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
     if not isinstance(parts, list | tuple):
@@ -138,9 +141,9 @@ def content_parts(message: Message) -> Iterator[tuple[str, Any]]:
 
 def _role(message: Message) -> str:
     role = message.get("role") if isinstance(message, Mapping) else None
-    if role not in IM_ROLE:
+    if not isinstance(role, str) or role not in IM_ROLE:
         raise ValueError(f"unknown role {role!r} in message {str(message)[:60]!r}; use {', '.join(IM_ROLE)}")
-    return str(role)
+    return role
 
 
 def _open_turn(role: str, tokenizer: Tokenizer) -> list[int]:

@@ -1,4 +1,4 @@
-"""A small official-style tokenizer directory, made by hand: 256 bytes and a few merges, so that every id can be checked on paper."""
+"""A small official-style tokenizer directory made by hand: 256 bytes and a few merges, to be checked on paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ import pytest
 from minikimi.text import TikTokenTokenizer, Tokenizer, small_tokenizer
 
 # "日" and "本" are three bytes each; " 日" would be a merge across the Han boundary and must never be used.
-MERGES = [b"he", b"ll", b"hell", b"hello", b" w", b"12", b"123", b"1234", b"im", "日".encode(), "日本".encode(), b"a" + "日".encode()]
+MERGES = [
+    b"he",
+    b"ll",
+    b"hell",
+    b"hello",
+    b" w",
+    b"12",
+    b"123",
+    b"1234",
+    b"im",
+    "日".encode(),
+    "日本".encode(),
+    b"a" + "日".encode(),
+]
 
 
 def rank_lines(tokens: list[bytes]) -> str:

@@ -55,7 +55,7 @@ def test_merges_stay_inside_the_pieces(text):
 
 def test_lowest_rank_merges_first(official_directory):
     tokenizer = load_tokenizer(official_directory)
-    # 256 he, 257 ll, 258 hell, 259 hello, 260 " w", 261 12, 262 123: "1234" (263) is never reached, digits go by threes.
+    # 256 he, 257 ll, 258 hell, 259 hello, 260 " w", 261 12, 262 123. 1234 (263) is never reached: digits go by threes.
     assert tokenizer.encode("hello wo1234") == [259, 260, ord("o"), 262, ord("4")]
     # "a日" (267) crosses the Han border.
     assert tokenizer.encode("a日本") == [ord("a"), 266]
@@ -102,9 +102,15 @@ def test_damaged_config(official_directory, config, message):
 
 @pytest.mark.parametrize(
     ("lines", "message"),
-    [("aGU= x\n", ":1: expected base64"), ("!!! 3\n", ":1: expected"), ("aGU= 0 1\n", ":1:"), ("aGU= 0\n", "single byte"),
-     ("aGU= 7\n", "not 0 .. 0"), ("", "single byte")],
-)  # fmt: skip
+    [
+        ("aGU= x\n", ":1: expected base64"),
+        ("!!! 3\n", ":1: expected"),
+        ("aGU= 0 1\n", ":1:"),
+        ("aGU= 0\n", "single byte"),
+        ("aGU= 7\n", "not 0 .. 0"),
+        ("", "single byte"),
+    ],
+)
 def test_damaged_ranks(tmp_path, lines, message):
     (tmp_path / "tiktoken.model").write_text(lines)
     with pytest.raises(UserError, match=message):

@@ -13,11 +13,16 @@ from minikimi.text import load_tokenizer, small_tokenizer
 from minikimi.text.special_tokens import OFFSETS
 
 # The example database would be written into the working tree; these tests need none.
-QUICK = settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 # Any Unicode except surrogates, mixed with the texts most likely to be mistaken for control tokens.
 TEXT = st.lists(
-    st.one_of(st.text(max_size=20), st.sampled_from([*OFFSETS, "[PAD]", "<|reserved_token_1000|>", "\r\n\r\n", "\u200d", "日本語"])),
+    st.one_of(
+        st.text(max_size=20),
+        st.sampled_from([*OFFSETS, "[PAD]", "<|reserved_token_1000|>", "\r\n\r\n", "\u200d", "日本語"]),
+    ),
     max_size=6,
 ).map("".join)
 
@@ -54,15 +59,20 @@ def test_reserved_ids_follow_the_ordinary_ones_at_the_official_offsets(tokenizer
 
 
 def test_decode_drops_or_prints_special_tokens(tokenizer):
-    ids = [tokenizer.special_id("[BOS]"), *tokenizer.encode("hello"), tokenizer.special_id("<|im_end|>"), *tokenizer.encode("é")]
+    ids = [
+        tokenizer.special_id("[BOS]"),
+        *tokenizer.encode("hello"),
+        tokenizer.special_id("<|im_end|>"),
+        *tokenizer.encode("é"),
+    ]
     assert tokenizer.decode(ids) == "helloé"
     assert tokenizer.decode(ids, skip_special_tokens=False) == "[BOS]hello<|im_end|>é"
 
 
 def test_half_a_character_becomes_the_replacement_sign(tokenizer):
-    # A model may stop in the middle of a character.
-    assert tokenizer.decode(tokenizer.encode("ok é")[:-1]).startswith("ok")
-    assert "\ufffd" in tokenizer.decode([i for i in range(256) if tokenizer.decode([i]) == "\ufffd"][:1])
+    # A model may stop in the middle of a character. "ž" is two tokens in both vocabularies: two bytes, no merge.
+    first, _ = tokenizer.encode("ž")
+    assert tokenizer.decode([*tokenizer.encode("ok"), first]) == "ok\ufffd"
 
 
 @pytest.mark.parametrize("bad", [-1, 10**6])
