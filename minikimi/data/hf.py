@@ -18,7 +18,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from minikimi.config import UserError
 from minikimi.data.loader import Source
@@ -169,6 +169,16 @@ def _bytes_or_path(image: Any, where: str, folder: Path | None) -> Any:
             raise UserError(f"image {image!r} lies outside {folder}; move it inside")
         return path
     return image
+
+
+@overload
+def load_samples(
+    path_or_name: str | os.PathLike[str], split: str = "train", streaming: Literal[False] = False
+) -> SampleTable: ...
+
+
+@overload
+def load_samples(path_or_name: str | os.PathLike[str], split: str, streaming: Literal[True]) -> SampleStream: ...
 
 
 def load_samples(

@@ -63,6 +63,10 @@ class PackedLoader:
         world_size: int = 1,
         too_long: Literal["error", "skip"] = "error",
     ) -> None:
+        if not hasattr(source, "__len__"):
+            raise UserError(
+                "this source is a stream, it has no length; use StreamedLoader, or load it without streaming"
+            )
         if len(source) == 0:
             raise UserError("the data source is empty; nothing to train on")
         if not 0 <= rank < world_size:

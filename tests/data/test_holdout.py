@@ -61,7 +61,7 @@ def test_handwriting_is_disjoint():
 
 
 def test_every_part_of_a_held_out_combination_is_trained():
-    # A combination is a fair test only if its parts are known: each name, place, count, letter and digit occurs in training.
+    # A combination is a fair test only if its parts are known: each name, place, count, letter and digit is trained.
     where, count, word, number = (drawn(task, "train") for task in ("where", "count", "word", "number"))
     assert {n for s in where for n in s.facts["things"].values()} == set(NAMES)
     assert {p for s in where for p in s.facts["things"]} == set(PLACES)
