@@ -1,4 +1,4 @@
-"""Kernel tests: on a machine without CUDA every kernel runs in Triton's interpreter, chosen before triton is imported."""
+"""Kernel tests: without CUDA every kernel runs in Triton's interpreter, chosen before triton is imported."""
 
 import os
 
