@@ -37,7 +37,7 @@ SPLIT_PATTERN = "|".join(
     ]
 )
 
-TEMPLATE_WORDS = ["system", "user", "assistant", "image", "You are a helpful assistant", "◁think▷", "◁/think▷"] * 200
+TEMPLATE_WORDS = ["system", "user", "assistant", "image", "You are a helpful assistant", "◁think▷", "◁/think▷"]
 
 ENGLISH = """
 a small picture is a good teacher. you look at it, you say what you see, and then you count what is there. some things
@@ -51,6 +51,24 @@ told stories about animals, food, water, work and the weather. they know that ev
 that children ask more than they are told, and that it takes time to learn something new. what would you like to find
 out today? the same could be said of the way in which most words are made: a beginning, a middle, and an ending such
 as -ing, -ed, -er, -ly or -tion.
+"""
+
+# What the tasks beyond the picture world ask and answer: charts, sums, screens, films, long documents, worked steps.
+LATER_LESSONS = """
+Which bar is the tallest? Which bar is the smallest? What is the value of the red bar? Is the blue bar taller than the
+green bar? red green blue yellow orange purple black white grey pink brown. Yes. No. yes no true false
+Add the two numbers. What is the sum? First number: 12. Second number: 30. 12 + 30 = 42. So the answer is 42.
+Let me think step by step. Ones: 7 + 5 = 12, carry 1. Tens: 1 + 2 + 1 = 4. Answer: 42
+Click the button. Where should I click to open the file? Click on the icon. click(0.25, 0.75) type("HELLO") done()
+screen window button menu icon text field check box scroll drag select save close send
+In which direction did the car move? Which way did it move? It moved left. It moved right. It moved up. It moved down.
+What came first, the cat or the dog? What came last? The cat came first, then the dog. before after frame video
+Which page holds the key? Which page shows the cat? Page 3. On which page is the number? Not answerable. Image 2.
+What is the total on the receipt? Total: 12.50. What is in row 2, column 3? table row column line cell
+Is there a cat in the picture? Is the cat above the dog? above below left of right of between next to near far
+A red apple is at the top left and a cat is below it. There are three dogs. There is one star in the middle.
+Which picture is different? Spot the difference. Compare the two pictures. They show the same thing. none all some most
+Repeat the word. Remember the number. What was the secret number? The secret number is 7. needle
 """
 
 
@@ -95,28 +113,25 @@ def picture_names() -> Iterator[str]:
 
 
 def world_texts(samples: int) -> Iterator[str]:
-    """Every text of the first training draws of the picture world."""
+    """Questions, answers and captions of the first training draws of the picture world."""
     # The one place where text/ looks up to data/: a command, never imported by the library.
-    from minikimi.data import PictureWorld
+    from minikimi.data import PictureWorld, iterate_texts
 
-    world = PictureWorld(split="train")
-    for index in range(samples):
-        for message in world[index].messages:
-            parts = message["content"] if isinstance(message["content"], list) else [{"text": message["content"]}]
-            yield from (part["text"] for part in parts if "text" in part)
+    return iterate_texts(PictureWorld(split="train"), samples)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train on the picture world and write the tokenizer. The defaults rebuild the shipped file."""
     parser = argparse.ArgumentParser(prog="python -m minikimi.text.train_bpe", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--samples", type=int, default=6000, help="training draws of the picture world to read (default 6000)"
+        "--samples", type=int, default=4000, help="training draws of the picture world to read (default 4000)"
     )
     parser.add_argument(
         "--out", type=Path, default=SMALL_FILE, help="file to write (default: the shipped tokenizer.json)"
     )
     options = parser.parse_args(arguments)
-    texts = [*world_texts(options.samples), *picture_names(), *ENGLISH.splitlines() * 20, *TEMPLATE_WORDS]
+    common = [*TEMPLATE_WORDS, *ENGLISH.splitlines(), *LATER_LESSONS.splitlines()]
+    texts = [*world_texts(options.samples), *picture_names(), *common * 50]
     write_json(options.out, train(texts))
     print(f"wrote {options.out} from {len(texts)} texts")
 
