@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--out", type=Path, default=SMALL_FILE, help="file to write (default: the shipped tokenizer.json)"
     )
     options = parser.parse_args(arguments)
-    common = [*TEMPLATE_WORDS, *ENGLISH.splitlines(), *LATER_LESSONS.splitlines()]
+    common = [*TEMPLATE_WORDS * 6, *ENGLISH.splitlines(), *LATER_LESSONS.splitlines()]
     texts = [*world_texts(options.samples), *picture_names(), *common * 50]
     write_json(options.out, train(texts))
     print(f"wrote {options.out} from {len(texts)} texts")
