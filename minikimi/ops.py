@@ -51,7 +51,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 def segment_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, scale: float, causal: bool) -> Tensor:
     """Attention within each segment of a packed sequence: q, k (T, H, d), v (T, H, d_v), bounds (S + 1,) to (T, H, d_v)."""
     lengths = cu_seqlens.diff().tolist()
-    outputs = []
+    outputs = [v[:0]]  # so that no segment at all gives an empty result
     for segment in zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True):
         heads_first = [x.transpose(0, 1)[None] for x in segment]  # (1, H, L, d)
         out = F.scaled_dot_product_attention(*heads_first, is_causal=causal, scale=scale)

@@ -38,7 +38,7 @@ class PositionTable(nn.Module):
         """Grids (N, 2) to positions (P, D). Equal grids share one interpolation."""
         grids = [(h, w) for h, w in grid_hws.tolist()]
         resized = {grid: interpolate_table(self.weight, *grid) for grid in dict.fromkeys(grids)}
-        return torch.cat([resized[grid] for grid in grids])
+        return torch.cat([self.weight.new_zeros(0, self.weight.shape[-1]), *(resized[grid] for grid in grids)])
 
 
 class PatchEmbed(nn.Module):
@@ -96,7 +96,7 @@ class Encoder(nn.Module):
         """x (P, D) and grids (N, 2) to (P, D)."""
         cos, sin = rotary_2d(grid_hws, self.head_dim)
         cu_seqlens = image_cu_seqlens(grid_hws)
-        max_seqlen = int(grid_hws.prod(dim=1).max())
+        max_seqlen = int(cu_seqlens.diff().max()) if len(grid_hws) else 0
         for block in self.blocks:
             x = block(x, cos, sin, cu_seqlens, max_seqlen)
         return self.final_layernorm(x)
@@ -119,8 +119,10 @@ class MoonViT(nn.Module):
     def forward(self, pixel_values: Tensor, grid_hws: Tensor) -> Tensor:
         """Patches (P, 3, p, p) and grids (N, 2) to blocks of 2 x 2 patches (P/4, 4, D), all images in one tensor.
 
-        Raises `ValueError` if the grids do not add up to P or a side is odd.
+        No image at all (P = N = 0) gives no blocks. Raises `ValueError` if the grids do not add up to P or a side is odd.
         """
+        if grid_hws.dim() != 2 or grid_hws.shape[1] != 2 or (grid_hws < 1).any():
+            raise ValueError(f"image_grid_hws: expected (N, 2) positive sides (h, w) in patches, got {grid_hws.tolist()}")
         expected = int(grid_hws.prod(dim=1).sum())
         if expected != len(pixel_values):
             raise ValueError(f"image_grid_hws names {expected} patches, pixel_values holds {len(pixel_values)}")

@@ -19,7 +19,7 @@ def merge_order(grid_hws: Tensor, kernel: tuple[int, int] = (2, 2)) -> Tensor:
     Raises `ValueError` if a grid side is not a multiple of the kernel.
     """
     kh, kw = kernel
-    orders, start = [], 0
+    orders, start = [grid_hws.new_zeros(0)], 0
     for h, w in grid_hws.tolist():
         if h % kh or w % kw:
             raise ValueError(f"image grid {h}x{w}: both sides must be multiples of {kh}x{kw}; pad the image first")
