@@ -57,10 +57,7 @@ def load_pretrained(
     config = KimiVLConfig.from_pretrained(directory)
     with torch.device("meta"):
         model = KimiVL(config)
-    model = model.to(dtype or getattr(torch, config.torch_dtype))
-    for module in model.modules():
-        if hasattr(module, "e_score_correction_bias"):
-            module.e_score_correction_bias = module.e_score_correction_bias.float()
+    model = model.to(dtype or getattr(torch, config.torch_dtype))  # all but the selection bias
     files = weight_files(directory)
     places = match(directory, dict(official_tensors(model)), files)
     model.to_empty(device=device)
@@ -88,10 +85,10 @@ def weight_files(directory: Path) -> list[Path]:
     index = directory / INDEX
     if index.is_file():
         try:
-            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        except (json.JSONDecodeError, KeyError, AttributeError) as error:
+            names = set(json.loads(index.read_text())["weight_map"].values())
+            files = sorted(directory / Path(name).name for name in names)  # a name cannot lead out of the directory
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise UserError(f"{index}: not a valid index ({error!r}); copy the file again") from None
-        files = [directory / Path(name).name for name in names]
     else:
         files = [directory / SINGLE]
     missing = [path.name for path in files if not path.is_file()]

@@ -34,10 +34,16 @@ def generate(
     """Continue prompts (B, T) by at most `max_new_tokens`: the new ids (B, n), `pad_token_id` after a sequence's end.
 
     Sampling stops at `stop_ids`, by default [EOS] and <|im_end|>, whose ids are neighbours in every Kimi-VL vocabulary; the stop id is
-    returned. The image placeholder is never sampled. Raises `ValueError` for an empty prompt or a context beyond the model's.
+    returned; `stop_ids=()` never stops. The image placeholder is never sampled. Raises `ValueError` for an empty prompt, a context beyond
+    the model's, or options out of range.
     """
+    if max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1:
+        raise ValueError(
+            f"max_new_tokens {max_new_tokens}, temperature {temperature}, top_p {top_p}: need at least 1, at least 0, and within (0, 1]"
+        )
     text = model.config.text_config
-    stop = torch.tensor(stop_ids or (text.eos_token_id, text.eos_token_id + 1), device=input_ids.device)
+    stop_ids = (text.eos_token_id, text.eos_token_id + 1) if stop_ids is None else stop_ids
+    stop = torch.tensor(stop_ids, dtype=torch.int64, device=input_ids.device)
     lengths = input_ids.shape[1] if attention_mask is None else attention_mask.sum(dim=1)
     longest = int(torch.as_tensor(lengths).max())
     if int(torch.as_tensor(lengths).min()) < 1:

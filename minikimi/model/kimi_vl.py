@@ -154,6 +154,9 @@ class KimiVL(nn.Module):
         sequence's end, and padding (`attention_mask` 0) takes no part. `pinned` fixes the experts: (T, K) per expert layer.
         An empty `cache` is filled for decoding.
         """
+        check_shapes(input_ids, attention_mask, labels, cu_seqlens)
+        if cache is not None and position_ids is not None:
+            raise ValueError("position_ids and cache together: cached positions are always 0, 1, ...; pass one of the two")
         keep = None
         if cu_seqlens is None:
             keep = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
@@ -174,6 +177,17 @@ class KimiVL(nn.Module):
         from minikimi.generation import generate
 
         return generate(self, input_ids, **options)
+
+
+def check_shapes(input_ids: Tensor, attention_mask: Tensor | None, labels: Tensor | None, cu_seqlens: Tensor | None) -> None:
+    """Raise `ValueError` unless ids are (B, T), or (T,) with bounds up to T, and mask and labels have the shape of the ids."""
+    if input_ids.dim() != (2 if cu_seqlens is None else 1):
+        raise ValueError(f"input_ids {list(input_ids.shape)}: give (B, T) without cu_seqlens, or packed (T,) with cu_seqlens")
+    for name, tensor in (("attention_mask", attention_mask), ("labels", labels)):
+        if tensor is not None and tensor.shape != input_ids.shape:
+            raise ValueError(f"{name} {list(tensor.shape)} must have the shape of input_ids {list(input_ids.shape)}")
+    if cu_seqlens is not None and int(cu_seqlens[-1]) != len(input_ids):
+        raise ValueError(f"cu_seqlens ends at {int(cu_seqlens[-1])}, but there are {len(input_ids)} packed tokens")
 
 
 def pack_batch(

@@ -11,6 +11,7 @@ Sources: DeepSeek-V3 (arXiv 2412.19437), section 2.1.2; Moonlight (arXiv 2502.16
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,14 @@ class Router(nn.Module):
     def reset_parameters(self) -> None:
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         nn.init.zeros_(self.e_score_correction_bias)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Router:
+        """Move or cast as any module does, but keep the bias in float32: bfloat16 would swallow its steps of 0.001."""
+        bias = self.e_score_correction_bias
+        super()._apply(fn, recurse)
+        if self.e_score_correction_bias.dtype != torch.float32:
+            self.e_score_correction_bias = bias.to(self.e_score_correction_bias.device)
+        return self
 
     def forward(self, x: Tensor, pinned: Tensor | None = None) -> Routing:
         """Tokens (T, D) to their routing. `pinned` (T, K) replaces the choice, not the weights: replayed or compared runs."""
