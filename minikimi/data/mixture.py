@@ -37,7 +37,7 @@ class Mixture:
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, index])
-        # side="right": a source of weight 0 owns an empty interval and is never met.
+        # "right": a draw of exactly 0.0 must not meet a first source of weight 0.
         source = self.sources[int(np.searchsorted(self.cumulative, rng.random(), side="right"))]
         if len(source) >= FINITE_BELOW:
             return source[index % len(source)]

@@ -77,8 +77,10 @@ def test_every_picture_loses_exactly_one_place_one_count_and_one_background():
     for name in NAMES + COUNTRIES:
         assert sum(holdout.background_held_out(name, background) for background in BACKGROUNDS) == 1
     # ... and no place or count loses so many pictures that training becomes lopsided.
-    assert max(sum(holdout.place_held_out(n, p) for n in NAMES) for p in PLACES) <= 7
-    assert {sum(holdout.count_held_out(n, c) for n in NAMES) for c in holdout.COUNTS} == {8}
+    lost = [sum(holdout.place_held_out(n, p) for n in NAMES) for p in PLACES]
+    assert max(lost) - min(lost) <= 1
+    lost = [sum(holdout.count_held_out(n, c) for n in NAMES) for c in holdout.COUNTS]
+    assert max(lost) - min(lost) <= 1
 
 
 def test_about_one_in_six_values_is_held_out():

@@ -50,17 +50,21 @@ def picture(name: str, size: int) -> Image.Image:
 
 
 @cache
-def _digits() -> tuple[np.ndarray, dict[tuple[int, bool], np.ndarray]]:
+def _digits() -> tuple[np.ndarray, dict[tuple[int, bool], list[int]]]:
     """Grey images (1797, 8, 8) in 0..255, and the image indices of each (digit, held out)."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
     held_out = np.array([digit_held_out(i) for i in range(len(data.target))])
-    pools = {(d, h): np.flatnonzero((data.target == d) & (held_out == h)) for d in range(10) for h in (False, True)}
+    pools = {
+        (digit, split): np.flatnonzero((data.target == digit) & (held_out == split)).tolist()
+        for digit in range(10)
+        for split in (False, True)
+    }
     return (data.images * (255 / 16)).astype(np.uint8), pools
 
 
-def digit_indices(digit: int, held_out: bool) -> np.ndarray:
+def digit_indices(digit: int, held_out: bool) -> list[int]:
     """Indices of the images of `digit` that belong to the held-out or to the training split."""
     return _digits()[1][digit, held_out]
 

@@ -68,7 +68,7 @@ def number(rng: Rng, held_out: bool) -> Scene:
     while text_held_out(value) != held_out:
         value = str(between(rng, low, high))
     size = between(rng, *DIGIT_SIZES)
-    indices = [int(pick(rng, art.digit_indices(int(d), held_out))) for d in value]
+    indices = [pick(rng, art.digit_indices(int(d), held_out)) for d in value]
     canvas = _write(rng, [art.digit_mask(i, size) for i in indices], (-2, 3), 3, held_out)
     facts = canvas.facts("number", value=value, digit_indices=indices)
     return Scene(canvas.image, pick(rng, NUMBER_QUESTIONS), value, f"the number {value}", facts)
