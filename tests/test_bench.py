@@ -1,0 +1,138 @@
+"""The bench: it must refuse to time sides that compute different things, and its numbers must be the ratios it says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from minikimi import bench, bench_cases, bench_peers
+from minikimi.bench_cases import Comparison
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, bench.Row]:
+    return dict(zip(bench_cases.CASES, bench.run("nano", 1), strict=True))
+
+
+def test_every_case_agrees_with_its_peer(rows: dict[str, bench.Row]) -> None:
+    for row in rows.values():
+        assert row.status == "ok", (row.name, row.note)
+        assert row.difference is not None and row.tolerance is not None and row.difference <= row.tolerance
+        assert row.ratio is not None and row.low is not None and row.high is not None and 0 < row.low <= row.high
+
+
+def test_generation_is_compared_token_by_token(rows: dict[str, bench.Row]) -> None:
+    assert rows["generation"].difference == 0.0
+    case = bench_cases.generation("nano")
+    ids = case.ours()["ids"]
+    assert ids.shape == (16, 48)  # no sequence ended early, so both sides did all the work
+    assert len(ids.unique()) > 16  # and the model does not repeat one token for ever
+
+
+def perturbed(make):
+    """`make` with 5% more on the first attention's output projection, on the peer's side only."""
+
+    def wrong(*args):
+        peer = make(*args)
+        with torch.no_grad():
+            _, weight = next(
+                (n, p) for n, p in peer.named_parameters() if n.endswith(("o_proj.weight", "attn.proj.weight"))
+            )
+            weight.mul_(1.05)
+        return peer
+
+    return wrong
+
+
+@pytest.mark.parametrize(("case", "peer"), [("step", "text_peer"), ("vision", "vision_peer")])
+def test_a_perturbed_weight_fails(case: str, peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_peers, peer, perturbed(getattr(bench_peers, peer)))
+    row = bench.measure(bench_cases.CASES[case]("nano"), 1)
+    assert row.status == "FAILED" and row.ratio is None and row.difference > row.tolerance
+
+
+def test_generation_from_another_model_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(ours, attention):
+        peer = make(ours, attention)
+        with torch.no_grad():
+            peer.lm_head.weight.copy_(peer.lm_head.weight.roll(1, 0))
+        return peer
+
+    make = bench_peers.text_peer
+    monkeypatch.setattr(bench_peers, "text_peer", other)
+    assert bench.measure(bench_cases.generation("nano"), 1).status == "FAILED"
+
+
+def test_unmasked_padding_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    attention = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(bench_peers.F, "scaled_dot_product_attention",
+                        lambda *qkv, attn_mask=None, **options: attention(*qkv, **options))  # fmt: skip
+    assert bench.measure(bench_cases.packing("nano"), 1).status == "FAILED"
+
+
+def test_muon_with_another_learning_rate_rule_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch.optim.Muon
+    monkeypatch.setattr(
+        torch.optim, "Muon", lambda *args, **options: original(*args, **options | {"adjust_lr_fn": "original"})
+    )
+    assert bench.measure(bench_cases.muon_step("nano"), 1).status == "FAILED"
+
+
+def test_qkv_is_split_for_the_torch_muon() -> None:
+    fused = torch.nn.Parameter(torch.arange(12.0).view(6, 2))
+    fused.grad = -fused.detach()
+    parts = bench_peers.separate_matrices([fused], 3)
+    assert [p.shape for p in parts] == [(2, 2)] * 3
+    assert torch.equal(torch.cat(parts), fused)
+    assert torch.equal(torch.cat([p.grad for p in parts]), fused.grad)
+
+
+def test_the_ratio_is_peer_time_over_our_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def side(seconds: float):
+        def run():
+            clock[0] += seconds
+            return {"x": torch.ones(1)}
+
+        return run
+
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: clock[0])
+    case = Comparison("toy", "", side(2.0), {"slow": side(10.0), "fast": side(3.0)}, 0.0)
+    row = bench.measure(case, 3)
+    assert (row.peer, row.ratio, row.low, row.high) == ("fast", 1.5, 1.5, 1.5)  # the best peer counts, not the first
+    assert (row.ours_seconds, row.peer_seconds) == (2.0, 3.0)
+
+
+def test_not_a_number_never_passes() -> None:
+    nan = {"x": torch.tensor([float("nan")])}
+    assert bench.difference(nan, nan) == float("inf")
+    assert bench.difference({"x": torch.ones(2)}, {"x": torch.ones(3)}) == float("inf")
+    with pytest.raises(ValueError, match="different results"):
+        bench.difference({"x": torch.ones(1)}, {"y": torch.ones(1)})
+
+
+def test_command_line_writes_json_and_returns_the_verdict(tmp_path, monkeypatch, capsys) -> None:
+    def disagree(preset: str) -> Comparison:
+        return Comparison(
+            "odd", "1 against 2", lambda: {"x": torch.ones(1)}, {"two": lambda: {"x": torch.ones(1) * 2}}, 0.1
+        )
+
+    monkeypatch.setitem(bench_cases.CASES, "muon", disagree)
+    path = tmp_path / "bench.json"
+    assert bench.main(["--preset", "nano", "--repeats", "1", "--only", "muon", "--json", str(path)]) == 1
+    assert "FAILED" in capsys.readouterr().out
+    written = json.loads(path.read_text())
+    assert written["rows"][0]["status"] == "FAILED" and "torch" in written["machine"]
+    assert [p.name for p in tmp_path.iterdir()] == ["bench.json"]
+
+
+def test_a_missing_transformers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*args):
+        raise ModuleNotFoundError("No module named 'transformers'", name="transformers")
+
+    monkeypatch.setattr(bench_peers, "text_peer", absent)
+    row = bench.run("nano", 1, ["step"])[0]
+    assert row.status == "skipped" and "pip install transformers" in row.note
