@@ -48,14 +48,14 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
         noise = torch.randn(p.shape, generator=g, dtype=torch.float32)
         if "norm" in name and name.endswith("weight"):
             p.copy_(1 + 0.2 * noise)
-        elif name.endswith("e_score_correction_bias"):
-            p.copy_(0.2 * noise)
-        elif name.endswith("bias"):
+        elif name.endswith("e_score_correction_bias") or name.endswith("bias"):
             p.copy_(0.2 * noise)
         elif "embed_tokens" in name or "pos_emb" in name:
             p.copy_(noise)
         else:
-            fan_in = p[0].numel() if "experts.gate_up_proj" not in name and "experts.down_proj" not in name else p.shape[-1]
+            fan_in = (
+                p[0].numel() if "experts.gate_up_proj" not in name and "experts.down_proj" not in name else p.shape[-1]
+            )
             p.copy_(noise * fan_in**-0.5)
 
 

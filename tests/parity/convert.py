@@ -10,7 +10,6 @@ import re
 import torch
 from torch import Tensor
 
-
 # Order matters: norm1 has to leave before norm0 takes its name, and fc1 before fc0.
 VISION_RENAMES = [
     (r"patch_embed\.pos_emb\.weight", r"patch_embed.pos_emb.position_embeddings"),
@@ -86,7 +85,9 @@ def model_to_k25(state: dict[str, Tensor], vision_heads: int) -> dict[str, Tenso
     text = text_to_deepseek(part(state, "language_model."))
     out = {f"model.vision_tower.{n}": t for n, t in vision.items()}
     out |= {f"model.mm_projector.{n}": t for n, t in projector.items()}
-    out |= {n if n.startswith("lm_head") else f"model.language_model.{n.removeprefix('model.')}": t for n, t in text.items()}
+    out |= {
+        n if n.startswith("lm_head") else f"model.language_model.{n.removeprefix('model.')}": t for n, t in text.items()
+    }
     return out
 
 

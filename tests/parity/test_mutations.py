@@ -168,7 +168,9 @@ def merge_of_four_in_a_row(mp, model):
 def norm_after_merging(mp, model):
     def forward(self, blocks):
         merged = blocks.flatten(1)
-        normed = F.layer_norm(merged, merged.shape[1:], self.pre_norm.weight.repeat(4), self.pre_norm.bias.repeat(4), 1e-5)
+        normed = F.layer_norm(
+            merged, merged.shape[1:], self.pre_norm.weight.repeat(4), self.pre_norm.bias.repeat(4), 1e-5
+        )
         return self.linear_2(F.gelu(self.linear_1(normed)))
 
     mp.setattr(projector.Projector, "forward", forward)

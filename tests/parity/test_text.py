@@ -41,7 +41,9 @@ def test_logits_loss_and_gradients_agree(name: str, seed: int) -> None:
     for key, grad in theirs.items():
         scale = grad.abs().max().item()
         assert scale > 0, key
-        torch.testing.assert_close(ours[key], grad, atol=1e-4 * max(scale, 1e-2), rtol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
+        torch.testing.assert_close(
+            ours[key], grad, atol=1e-4 * max(scale, 1e-2), rtol=1e-4, msg=lambda m, k=key: f"{k}: {m}"
+        )
 
 
 def test_the_same_experts_are_chosen() -> None:

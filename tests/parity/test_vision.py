@@ -37,7 +37,9 @@ def test_tower_values_and_gradients(grids: list[tuple[int, int]], config: dict) 
     ours = vision_to_k25(grads, model.config.vision_config.num_attention_heads)
     for name, p in reference.named_parameters():
         scale = p.grad.abs().max().item()
-        torch.testing.assert_close(ours[name], p.grad, atol=1e-4 * max(scale, 1e-3), rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            ours[name], p.grad, atol=1e-4 * max(scale, 1e-3), rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 def test_projector_values_and_gradients() -> None:

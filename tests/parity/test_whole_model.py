@@ -43,7 +43,11 @@ def test_padded_batch_with_images_in_row_order() -> None:
     pixels, grid_hws = random_images(GRIDS, 3)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     expected = reference(
-        input_ids=ids, attention_mask=mask, position_ids=positions, pixel_values=pixels, image_grid_thw=with_time(grid_hws)
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        pixel_values=pixels,
+        image_grid_thw=with_time(grid_hws),
     ).logits
     logits = model(ids, pixels, grid_hws, attention_mask=mask).logits
     torch.testing.assert_close(logits[mask.bool()], expected[mask.bool()], atol=1e-4, rtol=1e-4)
