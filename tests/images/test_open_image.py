@@ -142,6 +142,12 @@ def test_other_files(data, message):
     refused(data, message)
 
 
+@pytest.mark.parametrize("kind", ["EPS", "PCX", "ICO", "TGA"])
+def test_kinds_off_the_list(kind):
+    # Pillow can open all of these; fewer decoders are fewer doors.
+    refused(stored(Image.new("RGB", (16, 16)), kind), "not an image of a known kind")
+
+
 def test_paths(tmp_path):
     refused(tmp_path, "is a directory")
     refused(tmp_path / "none.png", "no such file")

@@ -57,12 +57,12 @@ def test_plain_sentences_are_short():
 
 def test_training_is_deterministic_and_keeps_glyphs_apart():
     # The corpus shouts "STOP 2026" a thousand times: merges across glyphs would be the most frequent ones.
-    texts = ["STOP 2026 STOP2026", *ENGLISH.splitlines()] * 50
+    texts = ["STOP 2026 STOP2026 " * 20, *ENGLISH.splitlines()] * 50
     first, second = (train(texts, ordinary=400, reserved=64) for _ in range(2))
     assert first == second
     tokenizer = BPETokenizer(first)
     assert (tokenizer.base_size, tokenizer.vocab_size, tokenizer.special_id("<|media_pad|>")) == (400, 464, 421)
-    assert len(tokenizer.encode("STOP 2026")) == 9
+    assert len(tokenizer.encode("STOP 2026")) == len(tokenizer.encode("2026 STOP")) == 9
     assert tokenizer.decode(tokenizer.encode("naïve 日本 \x00")) == "naïve 日本 \x00"
 
 

@@ -61,6 +61,14 @@ def test_lowest_rank_merges_first(official_directory):
     assert tokenizer.encode("a日本") == [ord("a"), 266]
 
 
+@pytest.mark.parametrize("blank", [" ", "\n"])
+def test_a_million_blanks(official_directory, blank):
+    # tiktoken alone overflows the stack of its regular expressions here, and panics.
+    text = "a" + blank * 1_500_000 + "b"
+    tokenizer = load_tokenizer(official_directory)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
 def test_the_official_ids():
     table = special_token_table(163_584, 256)
     official = {

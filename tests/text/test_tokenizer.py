@@ -92,9 +92,9 @@ def test_unknown_special_name(tokenizer):
         tokenizer.special_id("<|media_begin|>")
 
 
-@pytest.mark.parametrize("text", [" " * 300_000, "ab" * 150_000, "\n" * 300_000, "日" * 100_000])
+@pytest.mark.parametrize("text", [" " * 100_000, "ab" * 50_000, "\n" * 100_000, "日" * 100_000])
 def test_very_long_runs(tokenizer, text):
-    # tiktoken alone panics on the blanks.
+    # Longer than the slices in which the official kind encodes a run.
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
