@@ -28,6 +28,7 @@ from minikimi.config import UserError
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MAX_SIDE = 30_000
 MAX_PIXELS = 50_000_000
+_TOO_LARGE = f"too large; scale it down to at most {MAX_SIDE:,} pixels a side and {MAX_PIXELS:,} in all"
 
 ImageSource = str | os.PathLike | bytes | Image.Image
 
@@ -57,14 +58,10 @@ def open_image(source: ImageSource) -> Image.Image:
         raise UserError(f"{name}: not an image of a known kind; use {', '.join(FORMATS)}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise UserError(f"{name}: {_TOO_LARGE}") from None
-    except (
-        Exception
-    ) as error:  # decoders of damaged files raise almost anything: OSError, SyntaxError, struct.error, ...
+    except Exception as error:
+        # Decoders of damaged files raise almost anything: OSError, SyntaxError, struct.error, ...
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{name}: cannot be decoded ({reason}); the file is damaged, save it again") from None
-
-
-_TOO_LARGE = f"too large; scale it down to at most {MAX_SIDE:,} pixels a side and {MAX_PIXELS:,} in all"
 
 
 def _name(source: object) -> str:
@@ -74,7 +71,7 @@ def _name(source: object) -> str:
     if isinstance(source, Image.Image):
         return f"image {getattr(source, 'filename', '') or 'object'}"
     if isinstance(source, str | os.PathLike):
-        return str(source)[:200]
+        return " ".join(str(source).split())[:200]
     raise UserError(
         f"an image must be a path, bytes or a PIL image, not {type(source).__name__}; use Image.fromarray for arrays"
     )

@@ -151,6 +151,7 @@ def test_kinds_off_the_list(kind):
 def test_paths(tmp_path):
     refused(tmp_path, "is a directory")
     refused(tmp_path / "none.png", "no such file")
+    refused("a\nb.png", "a b.png: no such file")
     refused("", "is a directory|no such file")
     refused("a\0b.png", "cannot be decoded|no such file")
     os.mkfifo(tmp_path / "pipe.png")
