@@ -51,12 +51,14 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 def segment_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, scale: float, causal: bool) -> Tensor:
     """Attention within each segment of a packed sequence: q, k (T, H, d), v (T, H, d_v), bounds (S + 1,) to (T, H, d_v)."""
     lengths = cu_seqlens.diff().tolist()
+    d_v = v.shape[-1]
+    v = F.pad(v, (0, max(q.shape[-1] - d_v, 0)))  # the fused attention of torch needs one head width
     outputs = [v[:0]]  # so that no segment at all gives an empty result
     for segment in zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True):
         heads_first = [x.transpose(0, 1)[None] for x in segment]  # (1, H, L, d)
         out = F.scaled_dot_product_attention(*heads_first, is_causal=causal, scale=scale)
         outputs.append(out[0].transpose(0, 1))
-    return torch.cat(outputs)
+    return torch.cat(outputs)[..., :d_v]
 
 
 def vision_attention(qkv: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
@@ -115,10 +117,12 @@ def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tenso
     order = indices.flatten().argsort(stable=True)  # (T*K,) slots, expert by expert
     token = order // top_k
     counts = torch.bincount(indices.flatten(), minlength=num_experts).tolist()
+    by_expert = x.index_select(0, token).split(counts)
     outputs = []
-    for expert, rows in enumerate(x[token].split(counts)):
-        gate, up = F.linear(rows, gate_up_proj[expert]).chunk(2, dim=-1)
-        outputs.append(F.linear(F.silu(gate) * up, down_proj[expert]))
+    # unbind, not gate_up_proj[e]: the gradient of each index would be a whole stack, zero but for one expert
+    for rows, w_gate_up, w_down in zip(by_expert, gate_up_proj.unbind(), down_proj.unbind(), strict=True):
+        gate, up = F.linear(rows, w_gate_up).chunk(2, dim=-1)
+        outputs.append(F.linear(F.silu(gate) * up, w_down))
     y = torch.cat(outputs) * weights.flatten()[order, None]
     return torch.zeros_like(x, dtype=y.dtype).index_add(0, token, y).to(x.dtype)
 
