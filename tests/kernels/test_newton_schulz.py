@@ -38,6 +38,13 @@ def test_any_number_of_steps(form, steps, device):
     assert relative_error(newton_schulz(x, steps, form, torch.float32), expected) < 1e-5
 
 
+def test_published_coefficients(device):
+    """On a 1 x 1 matrix the iteration is a x + b x^3 + c x^5, from x = 1: once 3.4445 - 4.7750 + 2.0315 = 0.7010."""
+    x = torch.full((1, 1, 1), 5.0, device=device)
+    assert newton_schulz(x, steps=1, dtype=torch.float32).item() == pytest.approx(0.7010, abs=1e-5)
+    assert newton_schulz_reference(x, steps=1).item() == pytest.approx(0.7010, abs=1e-5)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("smallest", [1e-1, 1e-3])
 def test_half_precision_stays_closer_than_plain_bf16(form, smallest, device):

@@ -87,6 +87,15 @@ def test_rms_norm_rounds_before_the_weight(device):
     assert same > 0.99 and (out == late).double().mean() < 0.9
 
 
+def test_what_is_normed_is_what_the_next_layer_sees(device):
+    """The sum is rounded to fp16 before it is normed, so that both results belong to one tensor."""
+    torch.manual_seed(5)
+    x, residual = (leaf(16, 64, device=device, dtype=torch.float16) for _ in range(2))
+    weight = leaf(64, device=device, dtype=torch.float16)
+    out, total = rms_norm(x, weight, residual=residual)
+    assert torch.equal(out, rms_norm(total.detach(), weight))
+
+
 def test_bf16_within_two_steps(device):
     """bf16 keeps 8 bits, and the interpreter cuts instead of rounding: two steps are 2^-6 of the value at most."""
     torch.manual_seed(3)

@@ -66,7 +66,7 @@ def test_small_updates_add_up(device):
 
 
 def test_sizes_strides_and_errors(device):
-    """A rest that fills no block, an empty tensor, a transposed update (Newton-Schulz returns one for a tall matrix)."""
+    """A rest that fills no block, an empty tensor, a transposed update (Newton-Schulz of a tall matrix)."""
     update = torch.randn(5, 7, device=device)
     param = torch.zeros(7, 5, dtype=torch.bfloat16, device=device)
     stochastic_add_(param, update.bfloat16().T, seed=0)
