@@ -1,0 +1,94 @@
+"""The shell of an HTML page that needs nothing but itself: style and pictures inside, no script, no remote reference.
+
+Used by the report card (lesson 15); readable on a phone.
+"""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+
+STYLE = """
+:root{--ink:#1d2733;--soft:#5d6b7a;--line:#e3e8ee;--good:#1f8a5b;--bad:#c2452d;--bar:#2a6fdb}
+*{box-sizing:border-box}
+body{margin:0;background:#f6f8fa;color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+main{max-width:60rem;margin:0 auto;padding:1rem}
+section{background:#fff;border:1px solid var(--line);border-radius:12px;padding:1rem 1.2rem;margin:1rem 0}
+h1{margin:.4rem 0 0;font-size:1.7rem;overflow-wrap:anywhere}
+h2{margin:0 0 .6rem;font-size:1.15rem}
+p{margin:.3rem 0}
+code{overflow-wrap:anywhere}
+.soft{color:var(--soft)}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+th{color:var(--soft);font-weight:600;font-size:.85rem}
+tr.mean td{font-weight:700;border-bottom:0}
+.bar{position:relative;display:inline-block;width:9rem;height:.75rem;background:#edf1f5;border-radius:6px;
+  overflow:hidden}
+.bar i{position:absolute;left:0;top:0;bottom:0;background:var(--bar)}
+.bar b{position:absolute;top:0;bottom:0;width:2px;background:var(--ink)}
+figure{margin:.5rem 0}
+figure img{display:block;max-width:none;height:auto}
+.path{display:flex;flex-wrap:wrap;gap:1.6rem}
+.path div{position:relative;flex:1 1 10rem;border-radius:10px;padding:.6rem .8rem;color:#fff}
+.path div+div::before{content:"\\2192";position:absolute;left:-.8rem;top:50%;transform:translate(-50%,-50%);
+  color:var(--soft);font-size:1.2rem}
+.path small{display:block}
+.path .absent{background:#7d8995!important}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:.8rem}
+.card{border:1px solid var(--line);border-left:5px solid var(--good);border-radius:8px;padding:.6rem;
+  overflow-wrap:anywhere}
+.card.wrong{border-left-color:var(--bad)}
+.card img{width:100%;max-height:12rem;object-fit:contain;background:#f0f3f6;border-radius:4px}
+.tag{font-weight:700;color:var(--good)}
+.wrong .tag{color:var(--bad)}
+@media(max-width:52rem){
+  .path{flex-direction:column}
+  .path div{flex:none}
+  .path div+div::before{content:"\\2193";left:50%;top:-.8rem}
+}
+"""
+
+
+def page(title: str, body: str) -> str:
+    """The whole document; `body` is HTML, `title` is text."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def section(title: str, body: str) -> str:
+    """A box with a heading; `body` is HTML, `title` is text."""
+    return f"<section><h2>{escape(title)}</h2>\n{body}\n</section>"
+
+
+def absent(what: str) -> str:
+    """A quiet line that says what is not there."""
+    return f'<p class="soft">{escape(what)}</p>'
+
+
+def embed(data: bytes, kind: str, alt: str) -> str:
+    """Picture bytes ("png" or "jpeg") as an <img> that carries them."""
+    return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
+
+
+def figure(png: bytes | None, alt: str) -> str:
+    """A picture at its own size, scrolled sideways on a narrow screen; nothing for None."""
+    return "" if png is None else f'<figure class="scroll">{embed(png, "png", alt)}</figure>'
+
+
+def percent(share: float | None) -> str:
+    """0.724 as 72%; empty for None."""
+    return "" if share is None else f"{100 * share:.0f}%"
+
+
+def count(number: float) -> str:
+    """A number in words of one unit: 5,280,000 is 5.3 M."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number:.0f}"
