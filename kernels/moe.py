@@ -1,10 +1,10 @@
-"""The routed experts of one MoE layer: readable reference, and the Triton version with its backward (lessons 06 and 16).
+"""The routed experts of one MoE layer: readable reference, and Triton version with its backward (lessons 06 and 16).
 
     out[t] = sum over k of w[t, k] * Expert_{idx[t, k]}(x[t]),   Expert_e(x) = W_down (silu(W_gate x) * (W_up x))
 
-(Moonlight, arXiv 2502.16982, uses DeepSeek-V3's layer: 64 routed experts, 6 per token; the shared expert and the router
-are not here.) The fast version runs four kernels after routing: up + SwiGLU, down, combine forward; in the backward pass
-dH, dX rows, combine, and one weight gradient each. It saves X, the pre-activation H and the routing plan, nothing else.
+(Moonlight, arXiv 2502.16982, uses DeepSeek-V3's layer: 64 routed experts, 6 per token; the shared expert and the
+router are not here.) After routing the fast version runs three kernels forward: up + SwiGLU, down, combine; and five
+backward: dH, dX rows, combine, one weight gradient each. It saves X, the pre-activation H and the routing plan.
 """
 
 import torch

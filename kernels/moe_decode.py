@@ -23,7 +23,17 @@ INTERPRETED = {"BLOCK_N": 64, "BLOCK_K": 64}
 
 
 @triton.jit
-def _up_kernel(x, topk_idx, w, a, D: tl.constexpr, F: tl.constexpr, TOP_K: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr):
+def _up_kernel(
+    x,
+    topk_idx,
+    w,
+    a,
+    D: tl.constexpr,
+    F: tl.constexpr,
+    TOP_K: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+):
     slot = tl.program_id(0)
     expert = tl.load(topk_idx + slot).to(tl.int64)
     n = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)

@@ -45,7 +45,9 @@ class RoutingPlan(NamedTuple):
 
 
 @triton.jit
-def _histogram_kernel(expert_of_slot, counts, num_slots, NUM_EXPERTS: tl.constexpr, E: tl.constexpr, BLOCK: tl.constexpr):
+def _histogram_kernel(
+    expert_of_slot, counts, num_slots, NUM_EXPERTS: tl.constexpr, E: tl.constexpr, BLOCK: tl.constexpr
+):
     """counts[b, e] = slots of expert e in block b. E is NUM_EXPERTS rounded up to a power of two."""
     block = tl.program_id(0)
     slot = block * BLOCK + tl.arange(0, BLOCK)
@@ -141,7 +143,7 @@ def route(topk_idx: torch.Tensor, num_experts: int, block_m: int) -> RoutingPlan
     """Sort the expert choices by expert, on the device and without a host sync.
 
     Args:
-        topk_idx: (T, K) integer expert ids, each in [0, num_experts); not checked, since a check would wait for the GPU.
+        topk_idx: (T, K) integer expert ids in [0, num_experts); unchecked, since a check would wait for the GPU.
         num_experts: E.
         block_m: rows in a GEMM tile.
 
@@ -165,7 +167,16 @@ def route(topk_idx: torch.Tensor, num_experts: int, block_m: int) -> RoutingPlan
         _histogram_kernel[(num_blocks,)](expert_of_slot, counts, num_slots, **sizes, BLOCK=SLOTS_PER_BLOCK)
     chunk = max(16, min(128, 8192 // padded))
     _scan_kernel[(1,)](
-        counts, offsets, tile_expert, tile_row, num_blocks, max_tiles, **sizes, BLOCK_M=block_m, CHUNK=chunk, num_warps=8
+        counts,
+        offsets,
+        tile_expert,
+        tile_row,
+        num_blocks,
+        max_tiles,
+        **sizes,
+        BLOCK_M=block_m,
+        CHUNK=chunk,
+        num_warps=8,
     )
     if num_blocks:
         outputs = (token_of_row, slot_of_row, row_of_slot)

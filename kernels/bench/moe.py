@@ -19,7 +19,7 @@ TOLERANCE = 1.5e-2  # bf16 operands, A rounded to bf16 between the products; the
 
 
 def make(bench: Bench, tokens: int) -> Arguments:
-    """Random layer and tokens; sizes are tiny in the interpreter. Uniform routing, so group sizes vary by a few percent."""
+    """Random layer and tokens, tiny in the interpreter. Routing is uniform: group sizes vary by a few percent."""
     d, f, experts, top_k = (64, 48, 4, 2) if bench.interpret else (2048, 1408, 64, 6)
     generator = torch.Generator(bench.device).manual_seed(tokens)
 
