@@ -1,0 +1,56 @@
+"""Packed batches for Lightning: a source, a form and the limits of a batch, all from YAML (lesson 09)."""
+
+from __future__ import annotations
+
+import lightning
+
+from minikimi.data.forms import encoder
+from minikimi.data.loader import PackedLoader, Source
+from minikimi.data.world import PictureWorld
+from minikimi.processor import Processor
+
+
+class PackedData(lightning.LightningDataModule):
+    """Training batches of at most `max_tokens` text positions and `max_patches` image patches.
+
+    Args:
+        form: how samples become tokens: text, caption, document or chat.
+        max_tokens: text positions of a batch.
+        max_patches: image patches of a batch.
+        steps: number of batches.
+        tasks: weight of each task of the picture world; all equal if None.
+        dataset: a Hugging Face dataset in our schema (a saved directory, parquet or jsonl) instead of the picture world.
+        split: its split.
+        processor: a directory with tokenizer and image settings; None takes the shipped small ones.
+        seed: the order of samples. Stages use different seeds, so they see different pictures.
+    """
+
+    def __init__(
+        self,
+        form: str,
+        max_tokens: int,
+        max_patches: int,
+        steps: int,
+        tasks: dict[str, float] | None = None,
+        dataset: str | None = None,
+        split: str = "train",
+        processor: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.processor = Processor.from_pretrained(processor) if processor else Processor.small()
+        self.encode = encoder(form, self.processor)
+        self.limits = (max_tokens, max_patches, steps)
+        self.tasks, self.dataset, self.split, self.seed = tasks, dataset, split, seed
+
+    def source(self) -> Source:
+        if self.dataset is None:
+            return PictureWorld(self.seed, "train", self.tasks)
+        from minikimi.data.hf import load_samples
+
+        return load_samples(self.dataset, self.split)
+
+    def train_dataloader(self) -> PackedLoader:
+        trainer = self.trainer
+        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return PackedLoader(self.source(), self.encode, *self.limits, seed=self.seed, rank=rank, world_size=world_size)

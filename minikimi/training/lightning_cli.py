@@ -1,0 +1,55 @@
+"""From YAML to Trainer, module and data with LightningCLI: typed, overridable on the command line, unknown keys rejected.
+
+All options of a stage: `minikimi train --preset small --stage joint --help-stage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from minikimi.data.datamodule import PackedData
+from minikimi.training.module import Training
+from minikimi.training.records import Records
+
+
+class StageCLI(LightningCLI):
+    """One number of steps, in `trainer.max_steps`, for trainer, schedule and data; and how often to write a checkpoint."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--checkpoint_every", type=int, default=50, help="optimizer steps between checkpoints")
+        parser.link_arguments("trainer.max_steps", "model.steps")
+        parser.link_arguments("trainer.max_steps", "data.steps")
+
+
+def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Training, PackedData]:
+    """Trainer, module and data of one stage that writes into `directory`; the resolved configuration is saved there."""
+    cli = StageCLI(
+        Training,
+        PackedData,
+        run=False,
+        args=list(args),
+        save_config_callback=None,
+        seed_everything_default=0,
+        trainer_defaults={
+            "default_root_dir": str(directory),
+            "logger": False,
+            "enable_model_summary": False,
+            "enable_checkpointing": True,
+            "use_distributed_sampler": False,
+            "num_sanity_val_steps": 0,
+        },
+    )
+    config_file = directory / "config.yaml"
+    cli.parser.save(cli.config, config_file, overwrite=True)
+    every = cli.config["checkpoint_every"]
+    checkpoint = ModelCheckpoint(
+        directory, "last", every_n_train_steps=every, save_top_k=1, enable_version_counter=False
+    )
+    cli.trainer.callbacks += [checkpoint, Records(directory)]  # type: ignore[attr-defined]
+    return cli.trainer, cli.model, cli.datamodule

@@ -1,0 +1,117 @@
+"""The one LightningModule of all stages: a model, an objective, Muon, a schedule, and the experts' balance (lessons 10 and 11).
+
+Automatic optimisation with a single optimizer object that holds both Muon and AdamW. The number of steps comes from the configuration,
+never from the trainer, so that a resumed run has the same schedule.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+import lightning
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from minikimi.data.packing import PackedBatch
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.model.moe import Router, Routing, update_selection_bias
+from minikimi.optim import Muon, param_groups, warmup_cosine, warmup_linear
+from minikimi.training.objectives import Objective
+
+
+class Training(lightning.LightningModule):
+    """Train `model` on `objective` for `steps` optimizer steps.
+
+    Args:
+        objective: what to minimise and which parts of the model to update.
+        steps: optimizer steps of the whole stage.
+        lr: peak learning rate of both Muon and AdamW.
+        preset: size of a fresh model, or
+        init_from: a directory to load the model from (a finished stage, or an official checkpoint).
+        schedule: shape after the warm-up.
+        warmup: steps of linear warm-up.
+        final_ratio: the last learning rate as a share of the peak.
+        weight_decay: decoupled, on every parameter.
+        vision_on_adamw: AdamW instead of Muon for the vision tower.
+        bias_update_rate: step of the experts' selection bias; 0 leaves it alone.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        steps: int,
+        lr: float,
+        preset: str = "small",
+        init_from: str | None = None,
+        schedule: Literal["cosine", "linear"] = "cosine",
+        warmup: int = 10,
+        final_ratio: float = 0.1,
+        weight_decay: float = 0.1,
+        vision_on_adamw: bool = False,
+        bias_update_rate: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.model = KimiVL.from_pretrained(init_from) if init_from else KimiVL.from_preset(preset)
+        self.objective = objective
+        objective.setup(self.model)
+        self.lr, self.weight_decay, self.vision_on_adamw = lr, weight_decay, vision_on_adamw
+        shape = warmup_cosine if schedule == "cosine" else warmup_linear
+        self.factor = partial(shape, total=steps, warmup=min(warmup, steps), final_ratio=final_ratio)
+        self.bias_update_rate = bias_update_rate
+        self.counts: list[Tensor] = []  # tokens per expert of each expert layer since the last update
+        self.tokens = 0
+        self._freeze_all_but(objective.train_parts)
+
+    def _freeze_all_but(self, parts: tuple[str, ...]) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name.startswith(parts))
+
+    def on_fit_start(self) -> None:
+        self.train()  # `fit` does not do it, and loaded models come in evaluation mode
+
+    def training_step(self, batch: PackedBatch, batch_idx: int) -> Tensor:
+        loss = self.objective.loss(self.model, batch)
+        self._count(loss.routings)
+        self.tokens = batch.tokens
+        self.log("loss", loss.total.detach(), prog_bar=True, batch_size=1)
+        self.log_dict({name: value.detach() for name, value in loss.parts.items()}, batch_size=1)
+        return loss.total
+
+    @torch.no_grad()
+    def _count(self, routings: list[Routing]) -> None:
+        counts = [routing.counts() for routing in routings]
+        self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)] if self.counts else counts
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.counts:
+            self.balance([self.all_reduced(c) for c in self.counts])
+            self.counts = []
+
+    def all_reduced(self, counts: Tensor) -> Tensor:
+        """The sum of `counts` over all processes."""
+        return self.all_gather(counts).view(-1, len(counts)).sum(0) if self.trainer.world_size > 1 else counts
+
+    def balance(self, counts: list[Tensor]) -> None:
+        """Move the selection biases towards even load, and log how uneven it was: the busiest expert's excess over the mean."""
+        routers = [module for module in self.model.modules() if isinstance(module, Router)]
+        self.load = torch.stack([c.float() / c.sum() for c in counts])  # (expert layers, E)
+        self.log("max_violation", (self.load.max(dim=1).values * self.load.shape[1] - 1).mean(), batch_size=1)
+        if self.bias_update_rate and any(p.requires_grad for p in self.model.language_model.parameters()):
+            for router, count in zip(routers, counts, strict=True):
+                update_selection_bias(router, count, self.bias_update_rate)
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        limit = gradient_clip_val or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_((p for p in self.parameters() if p.grad is not None), limit)
+        self.log("grad_norm", norm, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        groups = param_groups(self, self.lr, self.weight_decay, self.vision_on_adamw)
+        optimizer = Muon(groups, lr=self.lr, weight_decay=self.weight_decay)
+        scheduler = {"scheduler": LambdaLR(optimizer, self.factor), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}

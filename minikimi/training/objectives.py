@@ -1,0 +1,62 @@
+"""What a stage minimises. Most stages predict the next token; the ViT stage has an objective of its own in `vit.py`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from minikimi.data.packing import PackedBatch
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.model.moe import Routing, sequence_aux_loss
+
+
+@dataclass
+class Loss:
+    """The scalar to minimise, its parts for the log, and the routing of each expert layer that took part."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    routings: list[Routing]
+
+
+class Objective(nn.Module, ABC):
+    """An objective: the names of the model's parts it trains, and a loss. It may own parameters that live only in its stage."""
+
+    def __init__(self, train: Sequence[str]) -> None:
+        super().__init__()
+        self.train_parts = tuple(train)
+
+    def setup(self, model: KimiVL) -> None:
+        """Build what depends on the model's size."""
+
+    @abstractmethod
+    def loss(self, model: KimiVL, batch: PackedBatch) -> Loss:
+        """The loss of one packed batch."""
+
+
+class NextToken(Objective):
+    """Cross entropy of the next token, wherever the batch has a label, plus the balance loss of the experts.
+
+    Alignment trains `vision_tower` and `multi_modal_projector` only; text pre-training `language_model` only; all other stages train
+    everything. Source: Kimi-VL report (arXiv 2504.07491), sections 2.3 and 2.4.
+
+    Args:
+        train: names of the model's parts that are updated.
+        aux_loss: weight of the sequence balance loss; None takes `aux_loss_alpha` of the config.
+    """
+
+    def __init__(self, train: list[str], aux_loss: float | None = None) -> None:
+        super().__init__(train)
+        self.aux_loss = aux_loss
+
+    def loss(self, model: KimiVL, batch: PackedBatch) -> Loss:
+        images = (batch.pixel_values, batch.grid_hws) if batch.patches else (None, None)
+        out = model(batch.input_ids, *images, labels=batch.labels, cu_seqlens=batch.cu_seqlens)
+        assert out.loss is not None
+        alpha = model.config.text_config.aux_loss_alpha if self.aux_loss is None else self.aux_loss
+        aux = torch.stack([sequence_aux_loss(routing, batch.cu_seqlens) for routing in out.routings]).sum()
+        return Loss(out.loss + alpha * aux, {"loss_text": out.loss, "loss_balance": aux}, out.routings)
