@@ -29,10 +29,10 @@ def text_peer(ours: LanguageModel, attention: str) -> Any:
     from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 
     config: TextConfig = ours.config
-    fields = {name: value for name, value in asdict(config).items() if name not in NOT_IN_PEER}
-    rope = {"rope_type": "default", "rope_theta": config.rope_theta}
-    peer_config = DeepseekV3Config(**fields, rope_parameters=rope, num_mtp_layers=0, attn_implementation=attention)
-    peer = DeepseekV3ForCausalLM(peer_config)
+    fields: dict[str, Any] = {name: value for name, value in asdict(config).items() if name not in NOT_IN_PEER}
+    fields["rope_parameters"] = {"rope_type": "default", "rope_theta": config.rope_theta}
+    fields |= {"num_mtp_layers": 0, "attn_implementation": attention}
+    peer = DeepseekV3ForCausalLM(DeepseekV3Config(**fields))
     peer.load_state_dict(ours.state_dict())
     return peer
 
@@ -52,7 +52,7 @@ def vision_peer(ours: MoonViT, attention: str) -> Any:
             hidden_size=config.hidden_size,
             intermediate_size=config.intermediate_size,
             merge_kernel_size=config.merge_kernel_size,
-            attn_implementation=attention,
+            **{"attn_implementation": attention},  # type: ignore[arg-type]
         )
     )
     peer.load_state_dict(vision_peer_weights(ours))
@@ -111,8 +111,8 @@ def padded_attention(block: VisionBlock, x: Tensor, cos: Tensor, sin: Tensor, re
     qkv = block.wqkv(block.norm0(x)).unflatten(-1, (3, block.num_heads, -1))  # (N, L, 3, H, d)
     q, k, v = qkv.unbind(2)
     q, k = (apply_rotary(t.flatten(0, 1), cos, sin).view_as(v) for t in (q, k))
-    heads_first = [t.transpose(1, 2) for t in (q, k, v)]
-    out = F.scaled_dot_product_attention(*heads_first, attn_mask=real[:, None, None])
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # (N, H, L, d)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None])
     return block.wo(out.transpose(1, 2).flatten(2))
 
 

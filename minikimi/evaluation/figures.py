@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 COLOURS = {"vit": "#2a6fdb", "align": "#d9822b", "joint": "#2b9a66", "sft": "#a8408f"}
-DPI = 110
+DPI = 130
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:
@@ -49,22 +49,22 @@ def smooth(values: Sequence[float], weight: float = 0.9) -> list[float]:
     return out
 
 
-def curves_figure(stages: dict[str, dict[str, list[float]]], name: str, label: str, average: bool) -> bytes | None:
-    """One panel per stage that has column `name`, over its steps; `average` lays a smoothed curve over the raw one."""
-    panels = {stage: curve(columns, name) for stage, columns in stages.items()}
-    panels = {stage: xy for stage, xy in panels.items() if xy[0]}
-    if not panels:
-        return None
-    figure, axes = _axes(1, len(panels), width=2.6 * len(panels), height=2.3)
-    for ax, (stage, (steps, values)) in zip(axes, panels.items(), strict=True):
+def curve_figures(stages: dict[str, dict[str, list[float]]], name: str, average: bool) -> dict[str, bytes]:
+    """One picture per stage that has column `name`; `average` lays a smoothed curve over the raw one."""
+    pictures = {}
+    for stage, columns in stages.items():
+        steps, values = curve(columns, name)
+        if not steps:
+            continue
+        figure, ax = _axes()
         colour = COLOURS.get(stage, "#444444")
         ax.plot(steps, values, color=colour, lw=0.8 if average else 1.6, alpha=0.35 if average else 1.0)
         if average:
             ax.plot(steps, smooth(values), color=colour, lw=1.8)
-        ax.set_title(stage, fontsize=10)
+        ax.set_title(f"{stage}: {name}", fontsize=10)
         ax.set_xlabel("step", fontsize=8)
-    axes[0].set_ylabel(label, fontsize=9)
-    return _png(figure)
+        pictures[f"{stage}: {name}"] = _png(figure)
+    return pictures
 
 
 def load_panels(columns: dict[str, list[float]]) -> dict[int, tuple[list[float], list[list[float]]]]:
@@ -80,25 +80,22 @@ def load_panels(columns: dict[str, list[float]]) -> dict[int, tuple[list[float],
     return panels
 
 
-def load_figure(columns: dict[str, list[float]], title: str) -> bytes | None:
-    """Heat maps of expert load over time, one panel per layer, in multiples of the even share (1 = balanced)."""
-    panels = load_panels(columns)
-    if not panels:
-        return None
-    figure, axes = _axes(1, len(panels), width=2.7 * len(panels) + 0.6, height=2.5)
-    for ax, (layer, (steps, grid)) in zip(axes, sorted(panels.items()), strict=True):
+def load_figures(columns: dict[str, list[float]], stage: str) -> dict[str, bytes]:
+    """A heat map per layer of expert load over time. White is the even share, blue none, red twice it or more."""
+    pictures = {}
+    for layer, (steps, grid) in sorted(load_panels(columns).items()):
         relative = [[load * len(loads) / (sum(loads) or 1.0) for load in loads] for loads in grid]
-        extent = (steps[0], max(steps[-1], steps[0] + 1), 0, len(grid[0]))
         heat = list(zip(*relative, strict=True))  # experts by steps
-        image = ax.imshow(heat, extent=extent, cmap="RdBu_r", vmin=0, vmax=2, aspect="auto", origin="lower",
-                          interpolation="nearest")  # fmt: skip
-        ax.set_title(f"{title}, expert layer {layer}", fontsize=9)
+        figure, ax = _axes()
+        extent = (steps[0], max(steps[-1], steps[0] + 1), -0.5, len(heat) - 0.5)
+        ax.imshow(heat, extent=extent, cmap="RdBu_r", vmin=0, vmax=2, aspect="auto", origin="lower",
+                  interpolation="nearest")  # fmt: skip
+        ax.set_title(f"{stage}: expert layer {layer}", fontsize=10)
         ax.set_xlabel("step", fontsize=8)
-    axes[0].set_ylabel("expert", fontsize=9)
-    bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
-    bar.set_label("load / even share", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
-    return _png(figure)
+        ax.set_ylabel("expert", fontsize=8)
+        ax.set_yticks(range(0, len(heat), max(len(heat) // 4, 1)))
+        pictures[f"{stage}: load of expert layer {layer}"] = _png(figure)
+    return pictures
 
 
 def violation(columns: dict[str, list[float]]) -> dict[int, float]:
@@ -109,19 +106,18 @@ def violation(columns: dict[str, list[float]]) -> dict[int, float]:
     }
 
 
-def _axes(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
+def _axes() -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(max(width, 3.2), height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(2.9, 2.1), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for ax in axes:
-        ax.tick_params(labelsize=7)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.ticklabel_format(axis="y", scilimits=(-2, 4), useMathText=True)
-        ax.yaxis.get_offset_text().set_fontsize(7)
-    return figure, axes
+    ax = figure.add_subplot()
+    ax.tick_params(labelsize=7)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.ticklabel_format(axis="y", scilimits=(-2, 4), useMathText=True)
+    ax.yaxis.get_offset_text().set_fontsize(7)
+    return figure, ax
 
 
 def _png(figure: Any) -> bytes:

@@ -29,8 +29,8 @@ tr.mean td{font-weight:700;border-bottom:0}
   overflow:hidden}
 .bar i{position:absolute;left:0;top:0;bottom:0;background:var(--bar)}
 .bar b{position:absolute;top:0;bottom:0;width:2px;background:var(--ink)}
-figure{margin:.5rem 0}
-figure img{display:block;max-width:none;height:auto}
+.panels{display:flex;flex-wrap:wrap;gap:.4rem;margin:.4rem 0}
+.panels img{flex:0 1 13.4rem;width:13.4rem;min-width:10rem;height:auto}
 .path{display:flex;flex-wrap:wrap;gap:1.6rem}
 .path div{position:relative;flex:1 1 10rem;border-radius:10px;padding:.6rem .8rem;color:#fff}
 .path div+div::before{content:"\\2192";position:absolute;left:-.8rem;top:50%;transform:translate(-50%,-50%);
@@ -45,6 +45,8 @@ figure img{display:block;max-width:none;height:auto}
 .tag{font-weight:700;color:var(--good)}
 .wrong .tag{color:var(--bad)}
 @media(max-width:52rem){
+  .bar{width:4.5rem}
+  .panels img{flex:1 1 13.4rem;max-width:24rem}
   .path{flex-direction:column}
   .path div{flex:none}
   .path div+div::before{content:"\\2193";left:50%;top:-.8rem}
@@ -76,9 +78,10 @@ def embed(data: bytes, kind: str, alt: str) -> str:
     return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
 
 
-def figure(png: bytes | None, alt: str) -> str:
-    """A picture at its own size, scrolled sideways on a narrow screen; nothing for None."""
-    return "" if png is None else f'<figure class="scroll">{embed(png, "png", alt)}</figure>'
+def panels(pictures: dict[str, bytes]) -> str:
+    """PNG pictures by their description, side by side as the screen allows; nothing for none."""
+    images = "".join(embed(png, "png", alt) for alt, png in pictures.items())
+    return f'<div class="panels">{images}</div>' if images else ""
 
 
 def percent(share: float | None) -> str:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from minikimi.config import UserError
 from minikimi.evaluation import figures
-from minikimi.evaluation.page import STYLE, absent, count, embed, figure, page, percent, section
+from minikimi.evaluation.page import STYLE, absent, count, embed, page, panels, percent, section
 
 STAGES = {
     "vit": ("ViT training", "image-text pairs: contrastive and caption loss"),
@@ -190,11 +190,11 @@ def thumbnail(run_dir: Path, name: str) -> str:
 
 
 def curves_section(columns: dict[str, dict[str, list[float]]]) -> str:
-    """Loss, learning rate and speed by stage, and which stages left no metrics."""
-    body = figure(figures.curves_figure(columns, "loss", "loss", True), "loss curves by stage")
-    for name in sorted({n for c in columns.values() for n in c if n.startswith("loss_")}):
-        body += figure(figures.curves_figure(columns, name, name, True), f"{name} by stage")
-    body += figure(figures.curves_figure(columns, "lr", "learning rate", False), "learning rate by stage")
+    """Loss, its parts and learning rate by stage, and which stages left no metrics."""
+    parts = sorted({name for c in columns.values() for name in c if name.startswith("loss_")})
+    body = panels(figures.curve_figures(columns, "loss", average=True))
+    body += panels({k: png for name in parts for k, png in figures.curve_figures(columns, name, average=True).items()})
+    body += panels(figures.curve_figures(columns, "lr", average=False))
     missing = [STAGES[stage][0] for stage, c in columns.items() if not figures.curve(c, "loss")[0]]
     if missing:
         body += absent(f"No metrics of: {', '.join(missing)}.")
@@ -206,11 +206,14 @@ def load_section(run_dir: Path, columns: dict[str, dict[str, list[float]]]) -> s
     body = ""
     for stage, (title, _) in STAGES.items():
         loads = figures.read_columns(run_dir / stage / "expert_load.csv")
-        body += figure(figures.load_figure(loads, title), f"expert load over time, {title}")
+        body += panels(figures.load_figures(loads, stage))
         ends = ", ".join(f"layer {layer}: {value:.2f}" for layer, value in figures.violation(loads).items())
-        body += f"<p>{escape(title)}, busiest expert above the even share at the end: {ends}.</p>" if ends else ""
-    body += figure(figures.curves_figure(columns, "max_violation", "max violation", True), "max violation by stage")
-    return section("Who did the work: expert load", body or absent("No expert loads were recorded."))
+        body += f"<p>{escape(title)}, excess of the busiest expert at the end: {ends}.</p>" if ends else ""
+    body += panels(figures.curve_figures(columns, "max_violation", average=True))
+    if not body:
+        return section("Who did the work: expert load", absent("No expert loads were recorded."))
+    note = "White: the even share of tokens. Red: more, blue: less. Max violation: busiest expert / even share - 1."
+    return section("Who did the work: expert load", body + absent(note))
 
 
 def cost_section(evaluation: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from rich.console import Console
 from minikimi.config import UserError
 from minikimi.evaluation import figures
 from minikimi.evaluation.page import count
-from minikimi.evaluation.report import choose_samples, results_table, write_report
+from minikimi.evaluation.report import STAGES, choose_samples, results_table, write_report
 
 TASKS = {"caption": 0.81, "ocr": 0.64, "charts": 0.42, "agent": 0.93, "knowledge": 0.55, "video": 0.37}
 
@@ -120,8 +120,11 @@ def test_failures_are_shown_and_marked_and_text_is_escaped(html: str) -> None:
 
 def test_figures_are_there_for_every_stage(html: str) -> None:
     alts = re.findall(r'alt="([^"]+)" src="data:image/png', html)
-    assert "loss curves by stage" in alts and "learning rate by stage" in alts and "loss_siglip by stage" in alts
-    assert sum("expert load" in alt for alt in alts) == 2  # joint and sft have experts, vit and align do not
+    for name in ("loss", "lr", "max_violation"):
+        assert [alt for alt in alts if alt.endswith(f": {name}")] == [f"{s}: {name}" for s in STAGES]
+    assert "vit: loss_siglip" in alts and "joint: loss_siglip" not in alts  # its cells are empty there
+    loads = [alt for alt in alts if "expert layer" in alt]  # ViT training and alignment keep no expert loads
+    assert loads == [f"{s}: load of expert layer {layer}" for s in ("joint", "sft") for layer in range(3)]
     assert "not in this run" not in html and "No metrics of" not in html
 
 
