@@ -1,10 +1,13 @@
 """Configuration: what has to be known to build a Kimi-VL of any size.
 
 * Two frozen dataclasses, one for MoonViT and one for the language model, and `KimiVLConfig` around them.
-* The field names and defaults are those of the official `config.json` of Kimi-VL-A3B, so that file can be read and written.
-* `PRESETS` holds four sizes: `nano` (tests), `small` (a laptop), `base` (one GPU) and `kimi-vl-a3b` (the official 16B-A2.8B model).
+* The field names and defaults are those of the official `config.json` of Kimi-VL-A3B, so that file can be read and
+  written.
+* `PRESETS` holds four sizes: `nano` (tests), `small` (a laptop), `base` (one GPU) and `kimi-vl-a3b` (the official
+  16B-A2.8B model).
 
-Lesson 07 assembles the model from these numbers. Source: Kimi-VL report (arXiv 2504.07491), section 2.1 and the released `config.json`.
+Lesson 07 assembles the model from these numbers. Source: Kimi-VL report (arXiv 2504.07491), section 2.1 and the
+released `config.json`.
 """
 
 from __future__ import annotations
@@ -121,10 +124,14 @@ class KimiVLConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = "config") -> KimiVLConfig:
         """Build from the nested dictionary of a `config.json`. Unknown keys raise `UserError` and are named."""
+        if not isinstance(values, Mapping):
+            raise UserError(f"{source}: expected a dictionary of settings, got {type(values).__name__}")
         values = dict(values)
         text = _build(TextConfig, values.get("text_config", {}), f"{source}: text_config")
         vision = _build(VisionConfig, values.get("vision_config", {}), f"{source}: vision_config")
-        return _build(cls, {"vocab_size": text.vocab_size, **values, "text_config": text, "vision_config": vision}, source)
+        return _build(
+            cls, {"vocab_size": text.vocab_size, **values, "text_config": text, "vision_config": vision}, source
+        )
 
     @classmethod
     def from_pretrained(cls, directory: str | os.PathLike) -> KimiVLConfig:
@@ -134,7 +141,7 @@ class KimiVLConfig:
             raise UserError(f"{path}: not found; give a directory that holds config.json and *.safetensors")
         try:
             values = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise UserError(f"{path}: not valid JSON ({error}); copy the file again") from None
         return cls.from_dict(values, str(path))
 
@@ -160,26 +167,54 @@ class KimiVLConfig:
 ConfigT = TypeVar("ConfigT")
 
 # Written by various versions of transformers into config.json; they say nothing about the network.
-INERT_KEYS = {"_name_or_path", "_attn_implementation_autoset", "dtype", "return_dict", "output_attentions", "use_bfloat16"}
+INERT_KEYS = {"_name_or_path", "_attn_implementation_autoset", "return_dict", "output_attentions", "use_bfloat16"}
+
+# Field types that are checked on reading; a whole number passes for a float, true for nothing but a bool.
+PLAIN_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
 
 
 def _build(cls: type[ConfigT], values: Mapping[str, Any], source: str) -> ConfigT:
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - known - INERT_KEYS)
+    if not isinstance(values, Mapping):
+        raise UserError(f"{source}: expected a dictionary of settings, got {type(values).__name__}")
+    values = dict(values)
+    if "dtype" in values:  # the name in transformers 5
+        values.setdefault("torch_dtype", values.pop("dtype"))
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(known) - INERT_KEYS)
     if unknown:
         raise UserError(f"{source}: unknown key {', '.join(unknown)}; remove it or correct its spelling")
+    for key, value in values.items():
+        expected = PLAIN_TYPES.get(str(known[key].type)) if key in known else None
+        if expected and (not isinstance(value, expected) or isinstance(value, bool) != (expected is bool)):
+            raise UserError(f"{source}: {key} is {value!r}; expected {known[key].type}")
     return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items() if key in known})
+
+
+DTYPES = ("float32", "bfloat16", "float16")
+SIZES = (
+    "patch_size", "num_attention_heads", "num_hidden_layers", "hidden_size", "intermediate_size", "init_pos_emb_height",
+    "init_pos_emb_width", "vocab_size", "max_position_embeddings", "moe_intermediate_size", "n_shared_experts",
+    "n_routed_experts",
+    "num_experts_per_tok", "kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim",
+)  # fmt: skip
 
 
 def _check(config: KimiVLConfig) -> None:
     """Refuse what this implementation would silently compute wrongly. Raises `UserError`."""
     vision, text = config.vision_config, config.text_config
+    sizes = [(part, name) for part in (vision, text) for name in SIZES if hasattr(part, name)]
+    for part, name in sizes:
+        if getattr(part, name) < 1:
+            raise UserError(f"config: {name} is {getattr(part, name)}; it must be at least 1")
     rules = [
         (vision.hidden_size % vision.num_attention_heads == 0, "vision hidden_size must be a multiple of its heads"),
         (vision.head_dim % 4 == 0, "vision head width must be a multiple of 4 (2-D rotary pairs)"),
         (text.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim must be even"),
         (text.q_lora_rank is None, "q_lora_rank is not part of Kimi-VL; set it to null"),
-        (text.n_group == 1 and text.topk_group == 1, "expert groups are not part of Kimi-VL; set n_group = topk_group = 1"),
+        (
+            text.n_group == 1 and text.topk_group == 1,
+            "expert groups are not part of Kimi-VL; set n_group = topk_group = 1",
+        ),
         (text.num_key_value_heads == text.num_attention_heads, "num_key_value_heads must equal num_attention_heads"),
         (text.num_experts_per_tok <= text.n_routed_experts, "num_experts_per_tok exceeds n_routed_experts"),
         (text.scoring_func == "sigmoid", "scoring_func must be 'sigmoid'"),
@@ -190,7 +225,11 @@ def _check(config: KimiVLConfig) -> None:
         (text.moe_layer_freq == 1, "moe_layer_freq must be 1"),
         (not text.attention_bias and not text.attention_dropout, "attention bias and dropout are not part of Kimi-VL"),
         (not config.tie_word_embeddings and not text.tie_word_embeddings, "embeddings are untied in Kimi-VL"),
-        (config.media_placeholder_token_id < text.vocab_size, "media_placeholder_token_id lies outside the vocabulary"),
+        (config.torch_dtype in DTYPES, f"torch_dtype {config.torch_dtype!r} is not one of {', '.join(DTYPES)}"),
+        (
+            0 <= config.media_placeholder_token_id < text.vocab_size,
+            "media_placeholder_token_id lies outside the vocabulary",
+        ),
     ]
     for holds, remedy in rules:
         if not holds:
@@ -200,7 +239,7 @@ def _check(config: KimiVLConfig) -> None:
 def _preset(vision: dict[str, Any], text: dict[str, Any]) -> KimiVLConfig:
     """A preset on the shipped byte-level BPE: 960 ordinary tokens, then 64 reserved ids at the official offsets."""
     ordinary, vocab_size = 960, 1024
-    ids = {"bos_token_id": ordinary, "eos_token_id": ordinary + 1, "pad_token_id": vocab_size - 1}
+    ids: dict[str, Any] = {"bos_token_id": ordinary, "eos_token_id": ordinary + 1, "pad_token_id": vocab_size - 1}
     return KimiVLConfig(
         vision_config=VisionConfig(torch_dtype="float32", **vision),
         text_config=TextConfig(vocab_size=vocab_size, torch_dtype="float32", rope_theta=50000.0, **ids, **text),
@@ -210,7 +249,8 @@ def _preset(vision: dict[str, Any], text: dict[str, Any]) -> KimiVLConfig:
     )
 
 
-# routed_scaling_factor keeps the size of the routed sum: the mean of 1/|p| over Gaussian logits (Moonlight report, appendix C).
+# routed_scaling_factor keeps the size of the routed sum: the mean of 1/|p| over Gaussian logits (Moonlight report,
+# appendix C).
 PRESETS: dict[str, KimiVLConfig] = {
     "nano": _preset(
         dict(hidden_size=64, num_attention_heads=2, num_hidden_layers=2, intermediate_size=128,
