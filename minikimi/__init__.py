@@ -1,7 +1,7 @@
 """minikimi: Kimi-VL rebuilt from scratch, as a course and as a small library.
 
-    from minikimi import KimiVL, Processor
-    model, proc = KimiVL.from_pretrained(path), Processor.from_pretrained(path)
+from minikimi import KimiVL, Processor
+model, proc = KimiVL.from_pretrained(path), Processor.from_pretrained(path)
 """
 
 from minikimi.config import KimiVLConfig, UserError

@@ -1,8 +1,9 @@
 """Checkpoints in the official layout: config.json and safetensors, one file or shards with an index (lesson 07).
 
-Our parameter names are the official ones but for the experts, which we keep stacked: three matrices per expert in the file are rows of
-two tensors here. Loading is strict and frugal: all headers are checked first, then tensors go one by one into a model that was built
-without memory, so the peak is the model plus one tensor. Only safetensors are read: a pickle can run code.
+Our parameter names are the official ones but for the experts, which we keep stacked: three matrices per expert in the
+file are rows of two tensors here. Loading is strict and frugal: all headers are checked first, then tensors go one by
+one into a model that was built without memory, so the peak is the model plus one tensor. Only safetensors are read: a
+pickle can run code.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ DERIVED = re.compile(r"language_model\.model\.layers\.\d+\.self_attn\.rotary_emb
 
 
 def official_tensors(model: KimiVL) -> Iterator[tuple[str, Tensor]]:
-    """Pairs of official name and tensor. Expert matrices are views into the stacked tensors, so writing to them writes to the model."""
+    """Pairs of official name and tensor. Expert matrices are views into the stacked tensors, so writing to them
+    writes to the model.
+    """
     for name, tensor in model.state_dict().items():
         if name.endswith("experts.gate_up_proj"):
             prefix = name.removesuffix("gate_up_proj")
@@ -50,8 +53,8 @@ def load_pretrained(
 ) -> KimiVL:
     """Load a model from an official directory, or from a finished run (`runs/NAME`, which holds `model/`).
 
-    `dtype` defaults to the config's; the selection bias stays float32. Raises `UserError` for a missing or truncated file, and, before
-    any weight is read, for missing, unexpected or misshapen tensors.
+    `dtype` defaults to the config's; the selection bias stays float32. Raises `UserError` for a missing or truncated
+    file, and, before any weight is read, for missing, unexpected or misshapen tensors.
     """
     directory = model_directory(directory)
     config = KimiVLConfig.from_pretrained(directory)
@@ -77,7 +80,9 @@ def model_directory(directory: str | os.PathLike) -> Path:
             return candidate
     if not path.is_dir():
         raise UserError(f"{path}: no such directory; give one with config.json and *.safetensors, or a finished run")
-    raise UserError(f"{path}: no config.json here or in {path / 'model'}; if this run was interrupted, finish it with --resume")
+    raise UserError(
+        f"{path}: no config.json here or in {path / 'model'}; if this run was interrupted, finish it with --resume"
+    )
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -93,7 +98,9 @@ def weight_files(directory: Path) -> list[Path]:
         files = [directory / SINGLE]
     missing = [path.name for path in files if not path.is_file()]
     if missing:
-        raise UserError(f"{directory}: {', '.join(missing)} not found; copy the whole checkpoint (safetensors, no .bin or .pt)")
+        raise UserError(
+            f"{directory}: {', '.join(missing)} not found; copy the whole checkpoint (safetensors, no .bin or .pt)"
+        )
     return files
 
 
@@ -102,7 +109,7 @@ def match(directory: Path, expected: dict[str, Tensor], files: list[Path]) -> di
     found: dict[str, tuple[Path, list[int]]] = {}
     for path in files:
         with _open(path) as reader:
-            found.update({name: (path, reader.get_slice(name).get_shape()) for name in reader.keys()})
+            found.update({name: (path, reader.get_slice(name).get_shape()) for name in reader.keys()})  # noqa: SIM118
     found = {name: place for name, place in found.items() if not DERIVED.fullmatch(name)}
     problems = {
         "missing": sorted(set(expected) - set(found)),

@@ -1,4 +1,6 @@
-"""The command line: train, evaluate, chat, data, bench, export, doctor. Each verb imports what it needs, so `--help` answers at once."""
+"""The command line: train, evaluate, chat, data, bench, export, doctor. Each verb imports what it needs, so `--help`
+answers at once.
+"""
 
 from __future__ import annotations
 

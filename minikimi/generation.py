@@ -1,7 +1,9 @@
-"""Text generation with the latent cache: one packed pass over the prompts, then one token per sequence and step (lessons 05 and 07).
+"""Text generation with the latent cache: one packed pass over the prompts, then one token per sequence and step
+(lessons 05 and 07).
 
-Pixels are needed only in the first pass. Steps use absorbed decoding, which reads the small latent cache and never expands keys or
-values. Greedy by default; Kimi-VL's own advice is temperature 0.2 for Instruct and 0.8 for Thinking models.
+Pixels are needed only in the first pass. Steps use absorbed decoding, which reads the small latent cache and never
+expands keys or values. Greedy by default; Kimi-VL's own advice is temperature 0.2 for Instruct and 0.8 for Thinking
+models.
 """
 
 from __future__ import annotations
@@ -33,13 +35,13 @@ def generate(
 ) -> Tensor:
     """Continue prompts (B, T) by at most `max_new_tokens`: the new ids (B, n), `pad_token_id` after a sequence's end.
 
-    Sampling stops at `stop_ids`, by default [EOS] and <|im_end|>, whose ids are neighbours in every Kimi-VL vocabulary; the stop id is
-    returned; `stop_ids=()` never stops. The image placeholder is never sampled. Raises `ValueError` for an empty prompt, a context beyond
-    the model's, or options out of range.
+    Sampling stops at `stop_ids`, by default [EOS] and <|im_end|>, whose ids are neighbours in every Kimi-VL
+    vocabulary; the stop id is returned; `stop_ids=()` never stops. The image placeholder is never sampled. Raises
+    `ValueError` for an empty prompt, a context beyond the model's, or options out of range.
     """
     if max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1:
         raise ValueError(
-            f"max_new_tokens {max_new_tokens}, temperature {temperature}, top_p {top_p}: need at least 1, at least 0, and within (0, 1]"
+            f"max_new_tokens {max_new_tokens}, temperature {temperature}, top_p {top_p}: need >= 1, >= 0 and (0, 1]"
         )
     text = model.config.text_config
     stop_ids = (text.eos_token_id, text.eos_token_id + 1) if stop_ids is None else stop_ids

@@ -19,7 +19,8 @@ class PackedData(lightning.LightningDataModule):
         max_patches: image patches of a batch.
         steps: number of batches.
         tasks: weight of each task of the picture world; all equal if None.
-        dataset: a Hugging Face dataset in our schema (a saved directory, parquet or jsonl) instead of the picture world.
+        dataset: a Hugging Face dataset in our schema (a saved directory, parquet or jsonl) instead of the picture
+        world.
         split: its split.
         processor: a directory with tokenizer and image settings; None takes the shipped small ones.
         seed: the order of samples. Stages use different seeds, so they see different pictures.

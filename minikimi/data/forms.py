@@ -2,7 +2,8 @@
 
 * `text`: its words alone, as the language model's own pre-training sees them;
 * `caption`: the picture, then its full description, as in alignment;
-* `document`: the picture, then question and answer (or the description) as running text: every word is learnt, as in pre-training;
+* `document`: the picture, then question and answer (or the description) as running text: every word is learnt, as in
+  pre-training;
 * `chat`: the chat template, where only the assistant's words and `<|im_end|>` are learnt, as in fine-tuning.
 
 Source: Kimi-VL report (arXiv 2504.07491), sections 2.3, 2.4 and 3.1.
@@ -35,7 +36,9 @@ def encoder(form: str, processor: Processor) -> Encode:
 
 
 def sample_text(sample: Sample) -> str:
-    """Question and answer, for every third sample the description instead. Which one is a property of the sample's id."""
+    """Question and answer, for every third sample the description instead. Which one is a property of the sample's
+    id.
+    """
     describe = sum(sample.id.encode()) % 3 == 0
     return sample.caption if describe and sample.caption else f"{sample.question} {sample.answer}"
 

@@ -1,4 +1,6 @@
-"""Evaluate a finished run: held-out tasks, the two baselines, sample pictures, and the facts of the run, in evaluation.json."""
+"""Evaluate a finished run: held-out tasks, the two baselines, sample pictures, and the facts of the run, in
+evaluation.json.
+"""
 
 from __future__ import annotations
 
@@ -71,11 +73,12 @@ def evaluate_run(run: Path, preset: str, command: str = "") -> dict[str, Any]:
 
 
 def show(run: Path, samples: list[Sample], seen: list[str], count: int) -> list[dict[str, Any]]:
-    """Save `count` pictures with their answers, failures first in line for half of the places, tasks in turn."""
+    """Save `count` pictures with their answers, half of them failures if there are as many, tasks in turn."""
     (run / "samples").mkdir(exist_ok=True)
     pairs = [(s, a, normalise(a) == normalise(s.answer)) for s, a in zip(samples, seen, strict=True)]
-    wrong = _in_turn([p for p in pairs if not p[2]])[: count // 2]
-    right = _in_turn([p for p in pairs if p[2]])[: count - len(wrong)]
+    right, wrong = (_in_turn([p for p in pairs if p[2] is correct]) for correct in (True, False))
+    failures = min(len(wrong), max(count // 2, count - len(right)))
+    right, wrong = right[: count - failures], wrong[:failures]
     shown = []
     for number, (sample, answer, correct) in enumerate(right + wrong):
         name = f"samples/{number:02d}.png"

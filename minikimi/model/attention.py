@@ -1,12 +1,14 @@
 """Multi-head latent attention (MLA): keys and values live in a small shared latent (lesson 05).
 
-* `kv_a_proj_with_mqa` makes, per token, a latent c of width R and one rotary key for all heads. Only these R + d_rope numbers are cached.
+* `kv_a_proj_with_mqa` makes, per token, a latent c of width R and one rotary key for all heads. Only these R + d_rope
+  numbers are cached.
 * `kv_b_proj` expands c to each head's keys (without position) and values.
-* Three ways to compute the same thing, which tests hold equal: the training form (`forward`), decoding with keys and values expanded from
-  the cache (`decode`), and decoding that never expands them (`decode_absorbed`): q·(W c) = (Wᵀ q)·c, so queries move into the latent.
+* Three ways to compute the same thing, which tests hold equal: the training form (`forward`), decoding with keys and
+  values expanded from the cache (`decode`), and decoding that never expands them (`decode_absorbed`): q·(W c) = (Wᵀ
+  q)·c, so queries move into the latent.
 
-`kv_a_layernorm` has eps 1e-6, unlike every other norm of the model. Sources: DeepSeek-V2 (arXiv 2405.04434), section 2.1; Kimi-VL report
-(arXiv 2504.07491), section 2.1.
+`kv_a_layernorm` has eps 1e-6, unlike every other norm of the model. Sources: DeepSeek-V2 (arXiv 2405.04434), section
+2.1; Kimi-VL report (arXiv 2504.07491), section 2.1.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from minikimi.model.rope import apply_rotary
 
 
 class LatentCache:
-    """The memory of a decoder for B sequences: per layer one buffer (B, capacity, R + d_rope), and `lengths` (B,) shared by all layers.
+    """The memory of a decoder for B sequences: per layer one buffer (B, capacity, R + d_rope), and `lengths` (B,)
+    shared by all layers.
 
-    A token costs (R + d_rope) numbers a layer, whatever the number of heads. Buffers never move, so a step can be captured in a graph.
+    A token costs (R + d_rope) numbers a layer, whatever the number of heads. Buffers never move, so a step can be
+    captured in a graph.
     """
 
     def __init__(self, config: TextConfig, batch: int, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
@@ -62,7 +66,9 @@ class LatentAttention(nn.Module):
         return q_nope, apply_rotary(q_rope, cos, sin)
 
     def latents(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """x (T, D) to what is cached: the normed latent (T, R) and the one turned key (T, d_rope) that all heads share."""
+        """x (T, D) to what is cached: the normed latent (T, R) and the one turned key (T, d_rope) that all heads
+        share.
+        """
         latent, k_rope = self.kv_a_proj_with_mqa(x).split([self.rank, self.rope], dim=-1)
         return self.kv_a_layernorm(latent), apply_rotary(k_rope[:, None], cos, sin)[:, 0]
 
@@ -93,7 +99,9 @@ class LatentAttention(nn.Module):
         return self.o_proj(torch.einsum("bhl,blhd->bhd", weights, v).flatten(1))
 
     def decode_absorbed(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LatentCache, layer: int) -> Tensor:
-        """As `decode`, but queries and outputs pass through the halves of `kv_b_proj`, so no key or value is ever made."""
+        """As `decode`, but queries and outputs pass through the halves of `kv_b_proj`, so no key or value is ever
+        made.
+        """
         q_nope, q_rope = self.queries(x, cos, sin)
         entries = self._append(x, cos, sin, cache, layer)
         weight = self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))  # (H, d_nope + d_v, R)

@@ -1,6 +1,7 @@
 """The language model: a pre-norm decoder with latent attention and experts (lesson 07).
 
-The first layers have a dense SwiGLU, the others experts. It works on packed sequences: tokens (T, D) of all sequences one after another.
+The first layers have a dense SwiGLU, the others experts. It works on packed sequences: tokens (T, D) of all sequences
+one after another.
 Source: Kimi-VL report (arXiv 2504.07491), section 2.1; Moonlight (arXiv 2502.16982).
 """
 
@@ -70,7 +71,8 @@ class Decoder(nn.Module):
         cache: LatentCache | None = None,
         pinned: list[Tensor] | None = None,
     ) -> tuple[Tensor, list[Routing]]:
-        """Packed embeddings (T, D), positions (T,) and bounds (S + 1,) to hidden states (T, D) and one routing per expert layer.
+        """Packed embeddings (T, D), positions (T,) and bounds (S + 1,) to hidden states (T, D) and one routing per
+        expert layer.
 
         A given `cache` (of S sequences, empty) is filled. `pinned` holds one (T, K) choice of experts per expert layer.
         """
@@ -92,6 +94,7 @@ class Decoder(nn.Module):
         """One new token per sequence, embeddings (B, D) to hidden states (B, D); the cache grows by one entry."""
         cos, sin = self.rotary(cache.lengths)
         for i, layer in enumerate(self.layers):
+            assert isinstance(layer, DecoderLayer)
             x = layer.decode(x, cos, sin, cache, i, absorbed)
         cache.lengths += 1
         return self.norm(x)

@@ -1,8 +1,9 @@
 """Kimi-VL assembled: MoonViT, projector and decoder in one model (lesson 07).
 
-Image features replace the embeddings of `<|media_pad|>` in the text; from there on an image is a stretch of tokens like any other, with
-plain positions and causal attention. Everything runs packed: a padded batch (B, T) is unpacked on the way in and laid out again on
-the way out. Source: Kimi-VL report (arXiv 2504.07491), section 2.1; the forward signature is that of the released code.
+Image features replace the embeddings of `<|media_pad|>` in the text; from there on an image is a stretch of tokens
+like any other, with plain positions and causal attention. Everything runs packed: a padded batch (B, T) is unpacked
+on the way in and laid out again on the way out. Source: Kimi-VL report (arXiv 2504.07491), section 2.1; the forward
+signature is that of the released code.
 """
 
 from __future__ import annotations
@@ -133,7 +134,9 @@ class KimiVL(nn.Module):
             raise ValueError("pixel_values were given without image_grid_hws; pass both")
         features = self.image_features(pixel_values, image_grid_hws)
         if len(places) != len(features):
-            raise ValueError(f"{len(places)} image placeholders in the text, {len(features)} image features; they must agree")
+            raise ValueError(
+                f"{len(places)} image placeholders in the text, {len(features)} image features; they must agree"
+            )
         return x.index_put((places,), features.to(x.dtype))
 
     def forward(
@@ -150,13 +153,15 @@ class KimiVL(nn.Module):
     ) -> KimiVLOutput:
         """Ids (B, T), or packed ids (T,) with bounds `cu_seqlens` (S + 1,), to loss, hidden states and logits.
 
-        `labels` has the shape of `input_ids`: a token is the target of the one before it, -100 does not count, no prediction crosses a
-        sequence's end, and padding (`attention_mask` 0) takes no part. `pinned` fixes the experts: (T, K) per expert layer.
-        An empty `cache` is filled for decoding.
+        `labels` has the shape of `input_ids`: a token is the target of the one before it, -100 does not count, no
+        prediction crosses a sequence's end, and padding (`attention_mask` 0) takes no part. `pinned` fixes the
+        experts: (T, K) per expert layer. An empty `cache` is filled for decoding.
         """
         check_shapes(input_ids, attention_mask, labels, cu_seqlens)
         if cache is not None and position_ids is not None:
-            raise ValueError("position_ids and cache together: cached positions are always 0, 1, ...; pass one of the two")
+            raise ValueError(
+                "position_ids and cache together: cached positions are always 0, 1, ...; pass one of the two"
+            )
         keep = None
         if cu_seqlens is None:
             keep = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
@@ -179,10 +184,16 @@ class KimiVL(nn.Module):
         return generate(self, input_ids, **options)
 
 
-def check_shapes(input_ids: Tensor, attention_mask: Tensor | None, labels: Tensor | None, cu_seqlens: Tensor | None) -> None:
-    """Raise `ValueError` unless ids are (B, T), or (T,) with bounds up to T, and mask and labels have the shape of the ids."""
+def check_shapes(
+    input_ids: Tensor, attention_mask: Tensor | None, labels: Tensor | None, cu_seqlens: Tensor | None
+) -> None:
+    """Raise `ValueError` unless ids are (B, T), or (T,) with bounds up to T, and mask and labels have the shape of
+    the ids.
+    """
     if input_ids.dim() != (2 if cu_seqlens is None else 1):
-        raise ValueError(f"input_ids {list(input_ids.shape)}: give (B, T) without cu_seqlens, or packed (T,) with cu_seqlens")
+        raise ValueError(
+            f"input_ids {list(input_ids.shape)}: give (B, T) without cu_seqlens, or packed (T,) with cu_seqlens"
+        )
     for name, tensor in (("attention_mask", attention_mask), ("labels", labels)):
         if tensor is not None and tensor.shape != input_ids.shape:
             raise ValueError(f"{name} {list(tensor.shape)} must have the shape of input_ids {list(input_ids.shape)}")

@@ -5,7 +5,8 @@
 * The bias is no parameter: after each step it rises for experts with too little work and falls for those with too much.
 * Shared experts see every token; their output is added unscaled.
 
-Sources: DeepSeek-V3 (arXiv 2412.19437), section 2.1.2; Moonlight (arXiv 2502.16982), appendix C; the released Kimi-VL code.
+Sources: DeepSeek-V3 (arXiv 2412.19437), section 2.1.2; Moonlight (arXiv 2502.16982), appendix C; the released Kimi-VL
+code.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Router(nn.Module):
         return self
 
     def forward(self, x: Tensor, pinned: Tensor | None = None) -> Routing:
-        """Tokens (T, D) to their routing. `pinned` (T, K) replaces the choice, not the weights: replayed or compared runs."""
+        """Tokens (T, D) to their routing. `pinned` (T, K) replaces the choice, not the weights: replayed or compared
+        runs.
+        """
         with torch.autocast(x.device.type, enabled=False):
             scores = F.linear(x.float(), self.weight.float()).sigmoid()
         indices = pinned
@@ -85,7 +88,9 @@ class SwiGLU(nn.Module):
 
 
 class Experts(nn.Module):
-    """All routed experts of a layer in two stacked tensors: `gate_up_proj` (E, 2F, D), gate rows first, and `down_proj` (E, D, F)."""
+    """All routed experts of a layer in two stacked tensors: `gate_up_proj` (E, 2F, D), gate rows first, and
+    `down_proj` (E, D, F).
+    """
 
     def __init__(self, num_experts: int, dim: int, hidden: int, std: float) -> None:
         super().__init__()
@@ -119,10 +124,12 @@ class MoE(nn.Module):
 
 
 def sequence_aux_loss(routing: Routing, cu_seqlens: Tensor) -> Tensor:
-    """Balance within each sequence: mean over sequences of sum_e f_e P_e (multiply it by `aux_loss_alpha`). 1.0 * K/E-like when even.
+    """Balance within each sequence: mean over sequences of sum_e f_e P_e (multiply it by `aux_loss_alpha`). 1.0 *
+    K/E-like when even.
 
-    f_e = count_e * E / (T * K) and P_e = mean score of e, over the T tokens of one sequence of the packed bounds (S + 1,).
-    Empty sequences do not count. Source: DeepSeek-V2 (arXiv 2405.04434), section 2.2.3, with the sigmoid scores of the released code.
+    f_e = count_e * E / (T * K) and P_e = mean score of e, over the T tokens of one sequence of the packed bounds (S +
+    1,). Empty sequences do not count. Source: DeepSeek-V2 (arXiv 2405.04434), section 2.2.3, with the sigmoid scores
+    of the released code.
     """
     experts, top_k = routing.scores.shape[1], routing.indices.shape[1]
     lengths = cu_seqlens.diff().long()
@@ -137,9 +144,11 @@ def sequence_aux_loss(routing: Routing, cu_seqlens: Tensor) -> Tensor:
 
 @torch.no_grad()
 def update_selection_bias(router: Router, counts: Tensor, rate: float) -> None:
-    """Move the bias by `rate` towards even load: b += rate * (sign(e) - mean sign(e)), e > 0 for an expert with too few tokens.
+    """Move the bias by `rate` towards even load: b += rate * (sign(e) - mean sign(e)), e > 0 for an expert with too
+    few tokens.
 
-    `counts` (E,) are the tokens each expert got since the last update, over all processes. Source: Moonlight (arXiv 2502.16982), app. C.
+    `counts` (E,) are the tokens each expert got since the last update, over all processes. Source: Moonlight (arXiv
+    2502.16982), app. C.
     """
     sign = (counts.float().mean() - counts.float()).sign()
     router.e_score_correction_bias += rate * (sign - sign.mean())

@@ -5,7 +5,8 @@ What differs from a textbook ViT:
 * two kinds of positions: a learned table, resized to each grid, and a 2-D rotary embedding in every layer;
 * no class token and no pooling: the output is every patch, grouped in blocks of 2 x 2 for the projector.
 
-LayerNorm eps is 1e-5 and the GELU is the tanh form. Source: Kimi-VL report (arXiv 2504.07491), section 2.1, and the released code.
+LayerNorm eps is 1e-5 and the GELU is the tanh form. Source: Kimi-VL report (arXiv 2504.07491), section 2.1, and the
+released code.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
-        # A convolution by name and shape (the official keys), a matrix product in fact: each patch is one kernel window.
+        # A convolution by name and shape (the official keys), a matrix product in fact: each patch is one kernel
+        # window.
         self.proj = nn.Conv2d(3, config.hidden_size, kernel_size=config.patch_size, stride=config.patch_size)
         self.pos_emb = PositionTable(config.init_pos_emb_height, config.init_pos_emb_width, config.hidden_size)
 
@@ -119,10 +121,13 @@ class MoonViT(nn.Module):
     def forward(self, pixel_values: Tensor, grid_hws: Tensor) -> Tensor:
         """Patches (P, 3, p, p) and grids (N, 2) to blocks of 2 x 2 patches (P/4, 4, D), all images in one tensor.
 
-        No image at all (P = N = 0) gives no blocks. Raises `ValueError` if the grids do not add up to P or a side is odd.
+        No image at all (P = N = 0) gives no blocks. Raises `ValueError` if the grids do not add up to P or a side is
+        odd.
         """
         if grid_hws.dim() != 2 or grid_hws.shape[1] != 2 or (grid_hws < 1).any():
-            raise ValueError(f"image_grid_hws: expected (N, 2) positive sides (h, w) in patches, got {grid_hws.tolist()}")
+            raise ValueError(
+                f"image_grid_hws: expected (N, 2) positive sides (h, w) in patches, got {grid_hws.tolist()}"
+            )
         expected = int(grid_hws.prod(dim=1).sum())
         if expected != len(pixel_values):
             raise ValueError(f"image_grid_hws names {expected} patches, pixel_values holds {len(pixel_values)}")

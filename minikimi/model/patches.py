@@ -1,7 +1,8 @@
 """NaViT packing: images of any size become one sequence of 14 x 14 patches (lesson 01).
 
-Patches of all images lie one after another; `cu_seqlens` says where each image starts. Nothing is padded or resized, and
-attention looks only inside one image. Source: NaViT (arXiv 2307.06304) as used by Kimi-VL (arXiv 2504.07491, section 2.1).
+Patches of all images lie one after another; `cu_seqlens` says where each image starts. Nothing is padded or resized,
+and attention looks only inside one image. Source: NaViT (arXiv 2307.06304) as used by Kimi-VL (arXiv 2504.07491,
+section 2.1).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ def patchify(image: Tensor, patch_size: int = 14) -> tuple[Tensor, tuple[int, in
     """
     channels, height, width = image.shape
     if height % patch_size or width % patch_size:
-        raise ValueError(f"image of {width}x{height} pixels: both sides must be multiples of {patch_size}; pad it first")
+        raise ValueError(
+            f"image of {width}x{height} pixels: both sides must be multiples of {patch_size}; pad it first"
+        )
     h, w = height // patch_size, width // patch_size
     grid = image.reshape(channels, h, patch_size, w, patch_size)
     return grid.permute(1, 3, 0, 2, 4).reshape(h * w, channels, patch_size, patch_size), (h, w)

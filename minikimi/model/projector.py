@@ -1,7 +1,8 @@
 """From patches to words: 2 x 2 pixel shuffle and a two-layer MLP (lesson 04).
 
-Four neighbouring patches become one vector of four times the width, so an image costs a quarter of the tokens. The norm works on single
-patches, *before* they are joined; the GELU is the exact (erf) one. Source: Kimi-VL report (arXiv 2504.07491), section 2.1.
+Four neighbouring patches become one vector of four times the width, so an image costs a quarter of the tokens. The
+norm works on single patches, *before* they are joined; the GELU is the exact (erf) one. Source: Kimi-VL report (arXiv
+2504.07491), section 2.1.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from minikimi.config import KimiVLConfig
 
 
 def merge_order(grid_hws: Tensor, kernel: tuple[int, int] = (2, 2)) -> Tensor:
-    """Where each patch goes: indices (P,) that list the packed patches block by block, (0,0), (0,1), (1,0), (1,1) in a block.
+    """Where each patch goes: indices (P,) that list the packed patches block by block, (0,0), (0,1), (1,0), (1,1) in
+    a block.
 
     Raises `ValueError` if a grid side is not a multiple of the kernel.
     """

@@ -1,12 +1,14 @@
 """Positions: rotary embeddings in one and two dimensions, and the interpolated absolute table (lesson 02).
 
-* A rotary embedding turns each pair of *adjacent* channels (x_0, x_1), (x_2, x_3), ... by an angle that grows with the position, so
-  that a dot product of two rotated vectors depends only on their distance. (Llama code pairs channel i with i + d/2 instead: with the
-  same weights that is another function.)
-* Text has one position per token; a patch has two, its column and its row, which take turns over the pairs: **column first**.
+* A rotary embedding turns each pair of *adjacent* channels (x_0, x_1), (x_2, x_3), ... by an angle that grows with
+  the position, so that a dot product of two rotated vectors depends only on their distance. (Llama code pairs channel
+  i with i + d/2 instead: with the same weights that is another function.)
+* Text has one position per token; a patch has two, its column and its row, which take turns over the pairs: **column
+  first**.
 * MoonViT also adds a learned table, resized to each image's grid.
 
-Sources: RoFormer (arXiv 2104.09864); Kimi-VL report (arXiv 2504.07491), section 2.1, and the released MoonViT code for the order of pairs.
+Sources: RoFormer (arXiv 2104.09864); Kimi-VL report (arXiv 2504.07491), section 2.1, and the released MoonViT code
+for the order of pairs.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ def inverse_frequencies(dim: int, theta: float, device: torch.device | str | Non
 
 
 def rotary_1d(positions: Tensor, dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (T, dim/2), float32, for text positions (T,): the angle of pair i is position * theta^(-2i/dim)."""
+    """Cosines and sines (T, dim/2), float32, for text positions (T,): the angle of pair i is position *
+    theta^(-2i/dim).
+    """
     angles = positions.float()[:, None] * inverse_frequencies(dim, theta, positions.device)
     return angles.cos(), angles.sin()
 
@@ -64,7 +68,9 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def interpolate_table(table: Tensor, height: int, width: int) -> Tensor:
-    """Resize a position table (H0, W0, D) to a grid: (height*width, D) in raster order, bicubic as the released code does."""
+    """Resize a position table (H0, W0, D) to a grid: (height*width, D) in raster order, bicubic as the released code
+    does.
+    """
     if table.shape[:2] == (height, width):
         return table.flatten(0, 1)
     resized = F.interpolate(table.permute(2, 0, 1)[None], size=(height, width), mode="bicubic", align_corners=False)

@@ -1,4 +1,5 @@
-"""From YAML to Trainer, module and data with LightningCLI: typed, overridable on the command line, unknown keys rejected.
+"""From YAML to Trainer, module and data with LightningCLI: typed, overridable on the command line, unknown keys
+rejected.
 
 All options of a stage: `minikimi train --preset small --stage joint --help-stage`.
 """
@@ -7,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -19,7 +19,9 @@ from minikimi.training.records import Records
 
 
 class StageCLI(LightningCLI):
-    """One number of steps, in `trainer.max_steps`, for trainer, schedule and data; and how often to write a checkpoint."""
+    """One number of steps, in `trainer.max_steps`, for trainer, schedule and data; and how often to write a
+    checkpoint.
+    """
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--checkpoint_every", type=int, default=50, help="optimizer steps between checkpoints")

@@ -1,7 +1,8 @@
-"""The one LightningModule of all stages: a model, an objective, Muon, a schedule, and the experts' balance (lessons 10 and 11).
+"""The one LightningModule of all stages: a model, an objective, Muon, a schedule, and the experts' balance (lessons
+10 and 11).
 
-Automatic optimisation with a single optimizer object that holds both Muon and AdamW. The number of steps comes from the configuration,
-never from the trainer, so that a resumed run has the same schedule.
+Automatic optimisation with a single optimizer object that holds both Muon and AdamW. The number of steps comes from
+the configuration, never from the trainer, so that a resumed run has the same schedule.
 """
 
 from __future__ import annotations
@@ -92,10 +93,12 @@ class Training(lightning.LightningModule):
 
     def all_reduced(self, counts: Tensor) -> Tensor:
         """The sum of `counts` over all processes."""
-        return self.all_gather(counts).view(-1, len(counts)).sum(0) if self.trainer.world_size > 1 else counts
+        return self.trainer.strategy.reduce(counts, reduce_op="sum")
 
     def balance(self, counts: list[Tensor]) -> None:
-        """Move the selection biases towards even load, and log how uneven it was: the busiest expert's excess over the mean."""
+        """Move the selection biases towards even load, and log how uneven it was: the busiest expert's excess over
+        the mean.
+        """
         routers = [module for module in self.model.modules() if isinstance(module, Router)]
         self.load = torch.stack([c.float() / c.sum() for c in counts])  # (expert layers, E)
         self.log("max_violation", (self.load.max(dim=1).values * self.load.shape[1] - 1).mean(), batch_size=1)

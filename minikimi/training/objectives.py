@@ -24,7 +24,9 @@ class Loss:
 
 
 class Objective(nn.Module, ABC):
-    """An objective: the names of the model's parts it trains, and a loss. It may own parameters that live only in its stage."""
+    """An objective: the names of the model's parts it trains, and a loss. It may own parameters that live only in its
+    stage.
+    """
 
     def __init__(self, train: Sequence[str]) -> None:
         super().__init__()
@@ -41,8 +43,8 @@ class Objective(nn.Module, ABC):
 class NextToken(Objective):
     """Cross entropy of the next token, wherever the batch has a label, plus the balance loss of the experts.
 
-    Alignment trains `vision_tower` and `multi_modal_projector` only; text pre-training `language_model` only; all other stages train
-    everything. Source: Kimi-VL report (arXiv 2504.07491), sections 2.3 and 2.4.
+    Alignment trains `vision_tower` and `multi_modal_projector` only; text pre-training `language_model` only; all
+    other stages train everything. Source: Kimi-VL report (arXiv 2504.07491), sections 2.3 and 2.4.
 
     Args:
         train: names of the model's parts that are updated.

@@ -1,8 +1,9 @@
 """The pipeline: run one stage, or all of them in order, each from the last one's weights (lessons 10, 11 and 13).
 
-A run is a directory: `runs/NAME/STAGE/` with config.yaml, metrics.csv, the resumable `last.ckpt` while it trains and `model/` once it is
-done; `runs/NAME/model/` is the finished model. A stage is done when its `model/config.json` exists, which is written last. After a kill
-at any moment, `--resume` skips finished stages and continues the broken one from its last checkpoint, on the same batches, to the same bits.
+A run is a directory: `runs/NAME/STAGE/` with config.yaml, metrics.csv, the resumable `last.ckpt` while it trains and
+`model/` once it is done; `runs/NAME/model/` is the finished model. A stage is done when its `model/config.json`
+exists, which is written last. After a kill at any moment, `--resume` skips finished stages and continues the broken
+one from its last checkpoint, on the same batches, to the same bits.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def finished(directory: Path) -> bool:
 
 
 def prepare(run: Path, stages: Sequence[str], resume: bool, overwrite: bool) -> None:
-    """Make room for a run, or refuse. Raises `UserError` if the run exists and neither option says what to do with it."""
+    """Make room for a run, or refuse. Raises `UserError` if the run exists and neither option says what to do with
+    it.
+    """
     existing = [stage for stage in stages if (run / stage).exists()]
     if existing and overwrite:
         for stage in existing:

@@ -1,6 +1,8 @@
-"""What a stage writes while it trains: metrics.csv and expert_load.csv, one row per step, that survive a kill and a resume.
+"""What a stage writes while it trains: metrics.csv and expert_load.csv, one row per step, that survive a kill and a
+resume.
 
-On resume the rows after the checkpoint are dropped, because those steps run again. Lightning's own CSV logger deletes the file instead.
+On resume the rows after the checkpoint are dropped, because those steps run again. Lightning's own CSV logger deletes
+the file instead.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def keep_rows(path: Path, header: list[str], last_step: int) -> None:
 
 
 class Records(lightning.Callback):
-    """Append one row per optimizer step to `directory`/metrics.csv and, every `load_every` steps, one per expert layer to expert_load.csv."""
+    """Append one row per optimizer step to `directory`/metrics.csv and, every `load_every` steps, one per expert
+    layer to expert_load.csv.
+    """
 
     def __init__(self, directory: Path, load_every: int = 10) -> None:
         self.metrics, self.loads = directory / "metrics.csv", directory / "expert_load.csv"

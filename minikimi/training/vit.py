@@ -1,16 +1,19 @@
 """The ViT stage: MoonViT learns to see from image-text pairs, L = L_siglip + 2 * L_caption (lesson 10).
 
-* Contrastive: every image and every caption of the batch become unit vectors; a sigmoid tells for each pair whether they belong together.
+* Contrastive: every image and every caption of the batch become unit vectors; a sigmoid tells for each pair whether
+  they belong together.
 * Caption: a tiny decoder reads the image's features and predicts the caption, token by token.
 
-Text encoder and caption decoder exist only in this stage; of what is learnt, the vision tower is kept. Sizes are our choice (none is
-published). Sources: Kimi-VL report (arXiv 2504.07491), section 2.3; SigLIP (arXiv 2303.15343); CoCa (arXiv 2205.01917) for the factor 2.
+Text encoder and caption decoder exist only in this stage; of what is learnt, the vision tower is kept. Sizes are our
+choice (none is published). Sources: Kimi-VL report (arXiv 2504.07491), section 2.3; SigLIP (arXiv 2303.15343); CoCa
+(arXiv 2205.01917) for the factor 2.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,8 +31,9 @@ from minikimi.training.objectives import Loss, Objective
 def siglip_loss(image: Tensor, text: Tensor, log_scale: Tensor, bias: Tensor, same: Tensor | None = None) -> Tensor:
     """Sigmoid contrastive loss of unit vectors image, text (B, D): sum over each row, mean over rows.
 
-    z_ij = exp(log_scale) * image_i . text_j + bias; L = -1/B sum_ij log sigmoid(m_ij z_ij), m = +1 on the diagonal, else -1.
-    Pairs off the diagonal marked in `same` (B, B) are left out: a small world repeats captions, and equal captions are no negatives.
+    z_ij = exp(log_scale) * image_i . text_j + bias; L = -1/B sum_ij log sigmoid(m_ij z_ij), m = +1 on the diagonal,
+    else -1. Pairs off the diagonal marked in `same` (B, B) are left out: a small world repeats captions, and equal
+    captions are no negatives.
     """
     logits = text @ image.T * log_scale.exp() + bias
     sign = 2 * torch.eye(len(logits), device=logits.device) - 1
@@ -61,7 +65,8 @@ class SiglipCaption(Objective):
 
     def setup(self, model: KimiVL) -> None:
         heads = max(1, self.width // 32)
-        dense = dict(first_k_dense_replace=self.layers, intermediate_size=3 * self.width, num_hidden_layers=self.layers)
+        layers, hidden = self.layers, 3 * self.width
+        dense: dict[str, Any] = dict(first_k_dense_replace=layers, num_hidden_layers=layers, intermediate_size=hidden)
         text = replace(
             model.config.text_config,
             hidden_size=self.width,

@@ -1,0 +1,69 @@
+"""The first line of every lesson: a seed, a plot style, one printed line that is the same everywhere; real pictures."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from minikimi.lab.exercise import lesson
+
+STYLE = {
+    "figure.dpi": 80,
+    "savefig.dpi": 80,
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so pictures are the same everywhere
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "image.cmap": "viridis",
+    "image.interpolation": "nearest",
+    "legend.frameon": False,
+}
+
+
+def setup(number: str, seed: int = 0) -> None:
+    """Start lesson "02": seed, plot style, reproducible pictures. No network, no GPU. Versions: `minikimi doctor`."""
+    exercises = lesson(number)
+    os.environ["MINIKIMI_LESSON"] = number
+    random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_printoptions(precision=4, sci_mode=False, linewidth=110)
+    _plot_style()
+    print(f"Lesson {number} ready: {len(exercises)} exercises, {sum(e.minutes for e in exercises)} minutes of building")
+
+
+def _plot_style() -> None:
+    import matplotlib
+
+    matplotlib.rcParams.update(STYLE)
+    try:
+        from IPython import get_ipython  # type: ignore[attr-defined]
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is not None:
+        shell.run_line_magic("matplotlib", "inline")
+        set_matplotlib_formats(
+            "png", metadata={"Software": None}, bbox_inches="tight"
+        )  # no version, no date: same bytes
+        matplotlib.rcParams.update(STYLE)
+
+
+def photo(name: str = "china", height: int = 224, width: int = 336) -> Tensor:
+    """A real photograph, (3, height, width) in [0, 1]: "china" (a temple) or "flower", shipped with scikit-learn."""
+    from PIL import Image
+
+    spec = importlib.util.find_spec("sklearn")  # found, not imported: that takes a second
+    assert spec is not None and spec.origin is not None
+    path = Path(spec.origin).parent / "datasets" / "images" / f"{name}.jpg"
+    image = Image.open(path).convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(height, width, 3)
+    return pixels.permute(2, 0, 1).float() / 255

@@ -1,0 +1,142 @@
+"""Whole runs through the command line: every stage, killed and resumed to the same bits, and what ends in one clear line."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from minikimi.cli import main
+from minikimi.training.pipeline import STAGES
+
+COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
+JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory) -> Path:
+    """`make train-nano`, all of it, in a directory of its own."""
+    run = tmp_path_factory.mktemp("runs") / "nano"
+    begin = time.monotonic()
+    subprocess.run([*COMMAND, "--run", run], check=True, timeout=280, capture_output=True)
+    (run / "seconds").write_text(str(time.monotonic() - begin))
+    return run
+
+
+def test_nano_runs_every_stage_in_under_90_seconds(finished_run: Path) -> None:
+    for stage in STAGES:
+        with (finished_run / stage / "metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [int(row["step"]) for row in rows] == list(range(1, 7)), stage
+        assert float(rows[-1]["loss"]) < float(rows[0]["loss"]), stage
+        assert not (finished_run / stage / "last.ckpt").exists()
+    assert float((finished_run / "seconds").read_text()) < 90
+
+
+def test_finished_run_has_evaluation_and_report(finished_run: Path) -> None:
+    result = json.loads((finished_run / "evaluation.json").read_text())
+    assert set(result["stages"]) == set(STAGES)
+    assert all(0 <= task["exact"] <= 1 and task["n"] == 8 for task in result["tasks"].values())
+    page = (finished_run / "report.html").read_text()
+    assert "OpenMoji" in page and len(result["samples"]) == 24
+
+
+def test_alignment_moves_only_tower_and_projector(finished_run: Path) -> None:
+    """Alignment starts from the ViT stage's model, whose language model is the text stage's."""
+    text, vit, align = (load_file(finished_run / s / "model" / "model.safetensors") for s in ("text", "vit", "align"))
+    moved = {name.split(".")[0] for name in align if not torch.equal(align[name], vit[name])}
+    assert moved == {"vision_tower", "multi_modal_projector"}
+    assert {name.split(".")[0] for name in vit if not torch.equal(text[name], vit[name])} == {"vision_tower"}
+
+
+def test_expert_load_is_recorded_and_bias_moves(finished_run: Path) -> None:
+    weights = load_file(finished_run / "joint" / "model" / "model.safetensors")
+    biases = [tensor for name, tensor in weights.items() if name.endswith("e_score_correction_bias")]
+    assert biases and all(b.abs().max() > 1e-4 and abs(b.mean()) < 1e-6 for b in biases)
+
+
+def test_chat_answers_and_bad_pictures_end_in_one_line(finished_run: Path, capsys, tmp_path: Path) -> None:
+    picture = finished_run / "samples" / "00.png"
+    assert main(["chat", str(picture), "What is this?", "--model", str(finished_run), "--max-new-tokens", "4"]) == 0
+    capsys.readouterr()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(picture.read_bytes()[:100])
+    for path in (broken, tmp_path / "missing.png"):
+        assert main(["chat", str(path), "What is this?", "--model", str(finished_run)]) == 2
+        message = capsys.readouterr().err
+        assert path.name in message and message.count("\n") == 1
+
+
+def run_until(command: list, killed_after: int, metrics: Path) -> None:
+    """Start a training process and kill it with SIGKILL once `metrics` has that many rows."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.is_file() and len(metrics.read_text().splitlines()) > killed_after:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL, process.stderr.read().decode()[-500:]  # type: ignore[union-attr]
+
+
+def test_killed_twice_and_resumed_gives_the_same_bits(tmp_path: Path) -> None:
+    """Checkpoints come every 2 steps; the kills fall before the first one and between two."""
+    left_alone, killed = tmp_path / "left_alone", tmp_path / "killed"
+    subprocess.run([*JOINT, "--run", left_alone], check=True, timeout=200, capture_output=True)
+    metrics = killed / "joint" / "metrics.csv"
+    run_until([*JOINT, "--run", killed], 1, metrics)
+    assert not (killed / "joint" / "model").exists()
+    run_until([*JOINT, "--run", killed, "--resume"], 7, metrics)
+    subprocess.run([*JOINT, "--run", killed, "--resume"], check=True, timeout=200, capture_output=True)
+    a, b = (load_file(run / "model" / "model.safetensors") for run in (left_alone, killed))
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+    columns = [[(r["step"], r["loss"], r["lr"]) for r in csv.DictReader((run / "joint" / "metrics.csv").open())]
+               for run in (left_alone, killed)]  # fmt: skip
+    assert columns[0] == columns[1]
+
+
+def test_existing_run_is_not_touched_without_a_word(finished_run: Path, capsys) -> None:
+    before = (finished_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns
+    assert main(["train", "--preset", "nano", "--run", str(finished_run)]) == 2
+    assert "--resume to go on, or --overwrite" in capsys.readouterr().err
+    assert (finished_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--preset", "huge"], "unknown preset 'huge'; choose one of nano, small, base, kimi-vl-a3b"),
+        (["train", "--preset", "nano", "--stage", "poem"], "no configuration"),
+        (["chat", "picture.png", "What?", "--model", "nowhere"], "picture.png"),
+        (["evaluate", "nowhere"], "nowhere: no such directory"),
+        (["data", "show", "--task", "poem"], "unknown task 'poem'; choose one of"),
+    ],
+)
+def test_bad_input_ends_in_one_line(arguments: list[str], words: str, capsys) -> None:
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert words in message and message.count("\n") == 1
+
+
+def test_half_written_run_is_refused_with_the_remedy(tmp_path: Path, capsys) -> None:
+    (tmp_path / "joint").mkdir()
+    (tmp_path / "joint" / "metrics.csv").write_text("step\n")
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_misspelt_setting_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*JOINT, "--run", tmp_path / "run", "--model.lerning_rate=1"], capture_output=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert b"lerning_rate" in done.stderr
