@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -205,7 +204,8 @@ def test_a_finished_run_is_loaded_from_its_model_folder(saved: Path, tmp_path: P
 def test_a_crash_while_saving_leaves_nothing_that_looks_like_a_model(
     over_an_old_one: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk fills up in the third shard: no config.json, so the directory is refused, and no file is half-written under its name."""
+    """The disk fills up in the third shard: no config.json, so the directory is refused, and no file is half-written
+    under its name."""
     if over_an_old_one:
         save_pretrained(tiny_model(1), tmp_path)
     written = []
@@ -226,37 +226,36 @@ def test_a_crash_while_saving_leaves_nothing_that_looks_like_a_model(
         load_file(file)  # whatever has its final name is whole
 
 
+MEMORY_SCRIPT = """
+import resource, sys
+from dataclasses import replace
+import torch
+from minikimi.checkpoint import load_pretrained, save_pretrained
+from minikimi.config import KimiVLConfig
+from minikimi.model.kimi_vl import KimiVL
+
+verb, directory = sys.argv[1:]
+config = KimiVLConfig.preset("nano")
+text = replace(config.text_config, hidden_size=1024, n_routed_experts=64, moe_intermediate_size=256)
+if verb == "save":
+    with torch.device("meta"):
+        model = KimiVL(replace(config, text_config=text))
+    model.to_empty(device="cpu")
+    for tensor in model.state_dict().values():
+        tensor.fill_(0.5)
+    save_pretrained(model, directory, max_shard_bytes=50 * 2**20)
+else:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    model = load_pretrained(directory)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    size = sum(t.nbytes for t in model.state_dict().values())
+    print((after - before) * 1024 / 2**20, size / 2**20)
+"""
+
+
 def test_peak_memory_is_the_model_and_one_shard(tmp_path: Path) -> None:
-    """About 200 MB of weights in 50 MB shards, loaded in a process of its own: the peak grows by the model and one shard, not twice the model."""
-    script = textwrap.dedent(
-        """
-        import resource, sys, threading
-        from dataclasses import replace
-        import torch
-        from minikimi.checkpoint import load_pretrained, save_pretrained
-        from minikimi.config import KimiVLConfig
-        from minikimi.model.kimi_vl import KimiVL
-        config = KimiVLConfig.preset("nano")
-        config = replace(config, text_config=replace(config.text_config, hidden_size=1024, n_routed_experts=64, moe_intermediate_size=256))
-        directory = sys.argv[2]
-        if sys.argv[1] == "save":
-            with torch.device("meta"):
-                model = KimiVL(config)
-            model.to_empty(device="cpu")
-            for tensor in model.state_dict().values():
-                tensor.fill_(0.5)
-            save_pretrained(model, directory, max_shard_bytes=50 * 2**20)
-        else:
-            load_pretrained  # imported: what is measured below is the loading
-            torch.zeros(4, 4) @ torch.zeros(4, 4)
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            model = load_pretrained(directory)
-            after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            size = sum(t.nbytes for t in model.state_dict().values())
-            print((after - before) * 1024 / 2**20, size / 2**20)
-        """
-    )
-    python = [sys.executable, "-c", script]
+    """About 220 MB of weights in 50 MB shards, in a process of its own: the peak grows by the model and one shard."""
+    python = [sys.executable, "-c", MEMORY_SCRIPT]
     subprocess.run([*python, "save", str(tmp_path)], check=True, timeout=200)
     result = subprocess.run([*python, "load", str(tmp_path)], check=True, timeout=200, capture_output=True, text=True)
     grown, size = map(float, result.stdout.split())

@@ -19,20 +19,22 @@ OFFICIAL = {
         "AutoModelForCausalLM": "modeling_kimi_vl.KimiVLForConditionalGeneration",
     },
     "vision_config": {
-        "model_type": "moonvit", "patch_size": 14, "num_attention_heads": 16, "num_hidden_layers": 27, "hidden_size": 1152,
+        "model_type": "moonvit", "patch_size": 14, "num_attention_heads": 16, "num_hidden_layers": 27,
+        "hidden_size": 1152,
         "intermediate_size": 4304, "init_pos_emb_height": 64, "init_pos_emb_width": 64, "merge_kernel_size": [2, 2],
         "torch_dtype": "bfloat16",
     },
     "text_config": {
         "vocab_size": 163840, "max_position_embeddings": 131072, "hidden_size": 2048, "intermediate_size": 11264,
         "moe_intermediate_size": 1408, "num_hidden_layers": 27, "num_attention_heads": 16, "num_key_value_heads": 16,
-        "n_shared_experts": 2, "n_routed_experts": 64, "ep_size": 1, "routed_scaling_factor": 2.446, "kv_lora_rank": 512,
-        "q_lora_rank": None, "qk_rope_head_dim": 64, "v_head_dim": 128, "qk_nope_head_dim": 128, "topk_method": "noaux_tc",
-        "n_group": 1, "topk_group": 1, "num_experts_per_tok": 6, "moe_layer_freq": 1, "first_k_dense_replace": 1,
-        "norm_topk_prob": True, "scoring_func": "sigmoid", "aux_loss_alpha": 0.001, "seq_aux": True, "hidden_act": "silu",
-        "initializer_range": 0.02, "rms_norm_eps": 1e-05, "pretraining_tp": 1, "use_cache": True, "rope_theta": 800000.0,
-        "rope_scaling": None, "attention_bias": False, "attention_dropout": 0.0, "bos_token_id": 163584,
-        "pad_token_id": 163839, "eos_token_id": 163585, "torch_dtype": "bfloat16", "tie_word_embeddings": False,
+        "n_shared_experts": 2, "n_routed_experts": 64, "ep_size": 1, "routed_scaling_factor": 2.446,
+        "kv_lora_rank": 512, "q_lora_rank": None, "qk_rope_head_dim": 64, "v_head_dim": 128, "qk_nope_head_dim": 128,
+        "topk_method": "noaux_tc", "n_group": 1, "topk_group": 1, "num_experts_per_tok": 6, "moe_layer_freq": 1,
+        "first_k_dense_replace": 1, "norm_topk_prob": True, "scoring_func": "sigmoid", "aux_loss_alpha": 0.001,
+        "seq_aux": True, "hidden_act": "silu", "initializer_range": 0.02, "rms_norm_eps": 1e-05, "pretraining_tp": 1,
+        "use_cache": True, "rope_theta": 800000.0, "rope_scaling": None, "attention_bias": False,
+        "attention_dropout": 0.0, "bos_token_id": 163584, "pad_token_id": 163839, "eos_token_id": 163585,
+        "torch_dtype": "bfloat16", "tie_word_embeddings": False,
     },
     "ignore_index": -100,
     "media_placeholder_token_id": 163605,
@@ -75,7 +77,8 @@ def test_presets_round_trip_through_a_file(name: str, tmp_path: Path) -> None:
 
 
 def test_small_presets_use_the_official_offsets_of_special_ids() -> None:
-    """BOS 0, EOS 1, media_pad 21 after the last ordinary token, PAD last, as in the official vocabulary of 163,584 + 256."""
+    """BOS 0, EOS 1, media_pad 21 after the last ordinary token, PAD last, as in the official vocabulary of 163,584 +
+    256."""
     official, nano = KimiVLConfig.preset("kimi-vl-a3b"), KimiVLConfig.preset("nano")
     for config, ordinary in ((official, 163584), (nano, 960)):
         text = config.text_config

@@ -11,7 +11,7 @@ from minikimi.config import UserError
 
 def test_unknown_choice_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIKIMI_KERNELS", "bogus")
-    with pytest.raises(UserError, match="MINIKIMI_KERNELS='bogus'.*torch or triton"):
+    with pytest.raises(UserError, match=r"MINIKIMI_KERNELS='bogus'.*torch or triton"):
         tiny_model(0)(random_text(4)[None])
 
 
@@ -33,7 +33,7 @@ def test_triton_choice_asks_for_the_kernels(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_segment_attention_against_a_masked_matrix(causal: bool) -> None:
-    """One big masked softmax in float64; ragged segments, one of length 1 and one empty, and a value width of its own."""
+    """One big masked softmax in float64; ragged segments, one of length 1 and one empty; values of another width."""
     g = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(9, 2, d, generator=g, dtype=torch.float64) for d in (6, 6, 5))
     bounds = torch.tensor([0, 4, 4, 5, 9])

@@ -1,7 +1,8 @@
-"""Tiny random models for tests: every width is different, so that a wrong split or a swapped pair of widths cannot hide.
+"""Tiny random models for tests: every width is different, so that a wrong split or a swapped pair of widths cannot
+hide.
 
-Weights are drawn so that activations are of order 1 and nothing is at its neutral value: norms are not 1, biases are not 0, and above all
-the selection bias is not 0 (with a zero bias nobody sees whether it reached the expert weights).
+Weights are drawn so that activations are of order 1 and nothing is at its neutral value: norms are not 1, biases are
+not 0, and above all the selection bias is not 0 (with a zero bias nobody sees whether it reached the expert weights).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Three ways to decode are one: the full forward pass, expanded decoding from the cache, absorbed decoding from the cache."""
+"""Three ways to decode are one: the full forward pass, expanded decoding from the cache, absorbed decoding from the
+cache."""
 
 import pytest
 import torch

@@ -1,5 +1,6 @@
 """Router, experts and balance against formulas written out by hand."""
 
+from itertools import pairwise
 
 import pytest
 import torch
@@ -15,7 +16,9 @@ def router_with(weight: torch.Tensor, bias: list[float], top_k: int, scaling: fl
 
     experts, width = weight.shape
     router = Router(
-        replace(TEXT, n_routed_experts=experts, hidden_size=width, num_experts_per_tok=top_k, routed_scaling_factor=scaling)
+        replace(
+            TEXT, n_routed_experts=experts, hidden_size=width, num_experts_per_tok=top_k, routed_scaling_factor=scaling
+        )
     )
     router.weight.data = weight
     router.e_score_correction_bias.copy_(torch.tensor(bias))
@@ -27,8 +30,9 @@ def logit(p: float) -> float:
 
 
 def test_routing_by_hand() -> None:
-    """Scores .9 .8 .3 .2, bias 0 -.7 0 .6: with the bias .9 .1 .3 .8, so experts 0 and 3 are chosen; their weights are the plain scores
-    .9 and .2 over their sum 1.1, times 2. A bias in the weights would give .9/1.7; no bias would choose experts 0 and 1."""
+    """Scores .9 .8 .3 .2, bias 0 -.7 0 .6: with the bias .9 .1 .3 .8, so experts 0 and 3 are chosen; their weights are
+    the plain scores .9 and .2 over their sum 1.1, times 2. A bias in the weights would give .9/1.7; no bias would
+    choose experts 0 and 1."""
     weight = torch.tensor([[logit(0.9)], [logit(0.8)], [logit(0.3)], [logit(0.2)]])
     routing = router_with(weight, [0.0, -0.7, 0.0, 0.6], top_k=2, scaling=2.0)(torch.ones(1, 1))
     found = dict(zip(routing.indices[0].tolist(), routing.weights[0].tolist(), strict=True))
@@ -44,7 +48,7 @@ def test_scores_that_all_vanish_give_no_nan() -> None:
 
 
 def test_the_small_number_is_1e_20_and_not_larger() -> None:
-    """Scores of about 1e-18 still add up to the scaling factor; with 1e-12 in the denominator the weights would vanish."""
+    """Scores of about 1e-18 still add up to the factor; with 1e-12 in the denominator the weights would vanish."""
     routing = router_with(torch.full((4, 1), -41.0), [0.0] * 4, top_k=2, scaling=2.0)(torch.ones(1, 1))
     assert routing.weights.sum().item() == pytest.approx(2.0, rel=0.02)
 
@@ -59,7 +63,9 @@ def test_the_router_works_in_float32(cast: str) -> None:
             routing = router(torch.ones(1, 1))
         assert routing.indices.item() == 1
     else:
-        router.weight.data = torch.tensor([[4.0], [4.03125], [3.96875], [1.0]])  # exact in bfloat16; their sigmoids are not
+        router.weight.data = torch.tensor(
+            [[4.0], [4.03125], [3.96875], [1.0]]
+        )  # exact in bfloat16; their sigmoids are not
         routing = router.bfloat16()(torch.ones(1, 1, dtype=torch.bfloat16))
         expected = torch.tensor([4.0, 4.03125, 3.96875, 1.0]).sigmoid()
         torch.testing.assert_close(routing.scores[0], expected)
@@ -78,7 +84,8 @@ def test_casting_a_model_leaves_the_selection_bias_in_float32() -> None:
 
 
 def test_moe_layer_against_a_loop_over_tokens() -> None:
-    """Gate rows first, then up; weights on the routed experts only; shared experts unscaled. One expert gets no token at all."""
+    """Gate rows first, then up; weights on the routed experts only; shared experts unscaled. One expert gets no token
+    at all."""
     layer = tiny_model(1).language_model.model.layers[1].mlp
     layer.gate.e_score_correction_bias[5] = -9.0
     x = torch.randn(13, 40, generator=torch.Generator().manual_seed(1))
@@ -115,7 +122,7 @@ def test_sequence_aux_loss_against_a_loop() -> None:
     indices = torch.rand(11, 5, generator=g).topk(2).indices
     bounds = [0, 4, 4, 5, 11]  # one empty sequence, one of a single token
     total, sequences = 0.0, 0
-    for a, b in zip(bounds, bounds[1:], strict=False):
+    for a, b in pairwise(bounds):
         if a == b:
             continue
         sequences += 1
@@ -147,7 +154,8 @@ def test_bias_update_lowers_the_overloaded_and_sums_to_zero() -> None:
 
 
 def test_bias_updates_balance_a_skewed_router() -> None:
-    """Repeated updates even out a router that prefers one expert; this is the whole point, and fails with the sign turned round."""
+    """Repeated updates even out a router that prefers one expert; this is the whole point, and fails with the sign
+    turned round."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(512, 6, generator=g)
     x[:, 0] = 1.0
@@ -163,7 +171,8 @@ def test_bias_updates_balance_a_skewed_router() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_scaling_factor_keeps_the_size_of_the_routed_sum(name: str) -> None:
-    """The mean of 1 / sqrt(sum p^2) for the renormalised top-K sigmoids of Gaussian logits (Moonlight report, appendix C), by sampling."""
+    """The mean of 1 / sqrt(sum p^2) for the renormalised top-K sigmoids of Gaussian logits (Moonlight report, appendix
+    C), by sampling."""
     text = PRESETS[name].text_config
     logits = torch.randn(200_000, text.n_routed_experts, generator=torch.Generator().manual_seed(0))
     p = logits.sigmoid().topk(text.num_experts_per_tok).values

@@ -1,4 +1,5 @@
-"""The full-size model has exactly the released tensors, names and shapes, and 16,407,656,048 parameters. Nothing is allocated."""
+"""The full-size model has exactly the released tensors, names and shapes, and 16,407,656,048 parameters. Nothing is
+allocated."""
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ def model() -> KimiVL:
 
 
 def released_tensors() -> dict[str, tuple[int, ...]]:
-    """The names and shapes in the index of Kimi-VL-A3B-Instruct, written down from its table (without the 27 derived `inv_freq`)."""
+    """The names and shapes in the index of Kimi-VL-A3B-Instruct, written down from its table (without the 27 derived
+    `inv_freq`)."""
     v, p, t = "vision_tower.", "multi_modal_projector.", "language_model.model."
     shapes: dict[str, tuple[int, ...]] = {
         v + "patch_embed.proj.weight": (1152, 3, 14, 14),
@@ -33,7 +35,12 @@ def released_tensors() -> dict[str, tuple[int, ...]]:
         b = f"{v}encoder.blocks.{i}."
         for norm in ("norm0", "norm1"):
             shapes |= {f"{b}{norm}.weight": (1152,), f"{b}{norm}.bias": (1152,)}
-        for name, shape in (("wqkv", (3456, 1152)), ("wo", (1152, 1152)), ("mlp.fc0", (4304, 1152)), ("mlp.fc1", (1152, 4304))):
+        for name, shape in (
+            ("wqkv", (3456, 1152)),
+            ("wo", (1152, 1152)),
+            ("mlp.fc0", (4304, 1152)),
+            ("mlp.fc1", (1152, 4304)),
+        ):
             shapes |= {f"{b}{name}.weight": shape, f"{b}{name}.bias": shape[:1]}
         y = f"{t}layers.{i}."
         shapes |= {
@@ -45,7 +52,11 @@ def released_tensors() -> dict[str, tuple[int, ...]]:
             y + "self_attn.kv_b_proj.weight": (4096, 512),
             y + "self_attn.o_proj.weight": (2048, 2048),
         }
-        mlps = [("mlp.", 11264)] if i == 0 else [(f"mlp.experts.{e}.", 1408) for e in range(64)] + [("mlp.shared_experts.", 2816)]
+        mlps = (
+            [("mlp.", 11264)]
+            if i == 0
+            else [(f"mlp.experts.{e}.", 1408) for e in range(64)] + [("mlp.shared_experts.", 2816)]
+        )
         for mlp, width in mlps:
             shapes |= {f"{y}{mlp}{kind}_proj.weight": (width, 2048) for kind in ("gate", "up")}
             shapes[f"{y}{mlp}down_proj.weight"] = (2048, width)
@@ -105,7 +116,8 @@ def test_every_module_with_tensors_of_its_own_can_reset_them() -> None:
 
 
 def test_fresh_model_and_reset_agree() -> None:
-    """`KimiVL.reset_parameters` reaches everything too, with the same distribution: a fresh model starts at a loss of ln V."""
+    """`KimiVL.reset_parameters` reaches everything too, with the same distribution: a fresh model starts at a loss of
+    ln V."""
     model = KimiVL.from_preset("nano", device="meta")
     model.to_empty(device="cpu")
     for tensor in model.state_dict().values():

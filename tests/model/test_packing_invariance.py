@@ -44,7 +44,8 @@ def test_logits_do_not_depend_on_neighbours(order: list[int]) -> None:
 
 
 def test_changing_a_neighbour_changes_nothing_at_all() -> None:
-    """Same layout, other content: bit for bit. Also shows that the packed routine is causal: the future of a row is hidden."""
+    """Same layout, other content: bit for bit. Also shows that the packed routine is causal: the future of a row is
+    hidden."""
     model = tiny_model(0)
     first, second, third = samples()
     other = (random_text(len(third[0]), 9).where(third[0] != MEDIA, third[0]), torch.randn_like(third[1]), third[2])
@@ -93,7 +94,8 @@ def test_packed_loss_and_gradients_are_the_token_weighted_mean() -> None:
 
 @pytest.mark.parametrize("side", ["left", "right", "both"])
 def test_padding_takes_no_part(side: str) -> None:
-    """Logits at real positions, loss and gradients equal those of the packed form; the padded ids and labels may be anything."""
+    """Logits at real positions, loss and gradients equal those of the packed form; the padded ids and labels may be
+    anything."""
     model = tiny_model(3)
     parts = samples()
     batch = pack(parts)
@@ -122,7 +124,8 @@ def test_next_token_targets_by_hand() -> None:
 
 
 def test_loss_against_cross_entropy_of_the_logits() -> None:
-    """Mean over the targets that count, where a target under a zero of the attention mask does not (right padding, as released)."""
+    """Mean over the targets that count, where a target under a zero of the attention mask does not (right padding, as
+    released)."""
     model = tiny_model(4)
     ids = torch.stack([random_text(9, 0), random_text(9, 1)])
     mask = torch.ones_like(ids)

@@ -68,7 +68,8 @@ def test_merge_follows_the_view_permute_formula(grids: list[tuple[int, int]]) ->
 
 
 def test_merge_is_not_pixel_unshuffle() -> None:
-    """`F.pixel_unshuffle` puts the four patches of one channel side by side; the projector expects the channels of one patch together."""
+    """`F.pixel_unshuffle` puts the four patches of one channel side by side; the projector expects the channels of one
+    patch together."""
     x = torch.randn(4 * 6, 5, generator=torch.Generator().manual_seed(0))
     merged = merge_patches(x, torch.tensor([[4, 6]])).flatten(1)
     unshuffled = F.pixel_unshuffle(x.view(4, 6, 5).permute(2, 0, 1), 2).permute(1, 2, 0).reshape(6, 20)

@@ -28,7 +28,8 @@ def test_two_dimensional_angles_by_hand() -> None:
 
 
 def test_adjacent_channels_are_the_pairs() -> None:
-    """A quarter turn of the first pair takes (1, 2, 3, 4) to (-2, 1, 3, 4); half-split pairs would move channel 2 instead."""
+    """A quarter turn of the first pair takes (1, 2, 3, 4) to (-2, 1, 3, 4); half-split pairs would move channel 2
+    instead."""
     x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
     cos, sin = torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, 0.0]])
     torch.testing.assert_close(apply_rotary(x, cos, sin), torch.tensor([[[-2.0, 1.0, 3.0, 4.0]]]))
@@ -65,7 +66,8 @@ def test_text_rotation_is_complex_multiplication() -> None:
 
 
 def test_scores_depend_on_differences_only() -> None:
-    """Two patches three columns and one row apart score the same wherever they lie; another difference scores differently."""
+    """Two patches three columns and one row apart score the same wherever they lie; another difference scores
+    differently."""
     g = torch.Generator().manual_seed(1)
     q, k = torch.randn(1, 24, generator=g), torch.randn(1, 24, generator=g)
     h, w = 9, 11
@@ -103,7 +105,8 @@ def test_interpolation_to_the_same_size_is_the_identity() -> None:
 
 @pytest.mark.parametrize("size", [(2, 8), (9, 3), (12, 12), (6, 5)])
 def test_interpolation_against_cubic_convolution(size: tuple[int, int]) -> None:
-    """Against the textbook: 4 x 4 taps of the cubic kernel with a = -0.75, pixel centres at half, edges clamped, no antialias."""
+    """Against the textbook: 4 x 4 taps of the cubic kernel with a = -0.75, pixel centres at half, edges clamped, no
+    antialias."""
     table = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
 
     def kernel(t: float, a: float = -0.75) -> float:

@@ -1,4 +1,5 @@
-"""The nano model learns: every parameter gets a finite gradient and a few AdamW steps lower the loss, with images in the text."""
+"""The nano model learns: every parameter gets a finite gradient and a few AdamW steps lower the loss, with images in
+the text."""
 
 import pytest
 import torch

@@ -1,6 +1,7 @@
 """From Kimi-VL's names to those of transformers' Kimi K2.5 and DeepSeek-V3, which compute the same thing.
 
-Each function maps a dictionary {name: tensor}. It renames, stacks and reorders rows only, so it converts gradients as well as weights.
+Each function maps a dictionary {name: tensor}. It renames, stacks and reorders rows only, so it converts gradients as
+well as weights.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def projector_to_k25(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def text_to_deepseek(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Official language-model names (without `language_model.`; one matrix per expert) to `DeepseekV3ForCausalLM`: experts stacked."""
+    """Official language-model names (without `language_model.`; one matrix per expert) to `DeepseekV3ForCausalLM`:
+    experts stacked."""
     out, parts = {}, {}
     for name, tensor in state.items():
         expert = re.fullmatch(r"(.+\.experts)\.(\d+)\.(gate|up|down)_proj\.weight", name)
@@ -92,7 +94,8 @@ def model_to_k25(state: dict[str, Tensor], vision_heads: int) -> dict[str, Tenso
 
 
 def official(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """minikimi's names (experts stacked, gate rows first) to official ones; written apart from `minikimi.checkpoint` on purpose."""
+    """minikimi's names (experts stacked, gate rows first) to official ones; written apart from `minikimi.checkpoint` on
+    purpose."""
     out = {}
     for name, tensor in state.items():
         if name.endswith("experts.gate_up_proj"):

@@ -13,10 +13,11 @@ from minikimi.config import KimiVLConfig, TextConfig, VisionConfig
 from minikimi.model.kimi_vl import KimiVL
 
 COPIED = [
-    "vocab_size", "max_position_embeddings", "hidden_size", "intermediate_size", "moe_intermediate_size", "num_hidden_layers",
-    "num_attention_heads", "num_key_value_heads", "n_shared_experts", "n_routed_experts", "routed_scaling_factor", "kv_lora_rank",
-    "q_lora_rank", "qk_rope_head_dim", "v_head_dim", "qk_nope_head_dim", "n_group", "topk_group", "num_experts_per_tok",
-    "first_k_dense_replace", "norm_topk_prob", "rms_norm_eps", "attention_bias", "bos_token_id", "eos_token_id", "pad_token_id",
+    "vocab_size", "max_position_embeddings", "hidden_size", "intermediate_size", "moe_intermediate_size",
+    "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "n_shared_experts", "n_routed_experts",
+    "routed_scaling_factor", "kv_lora_rank", "q_lora_rank", "qk_rope_head_dim", "v_head_dim", "qk_nope_head_dim",
+    "n_group", "topk_group", "num_experts_per_tok", "first_k_dense_replace", "norm_topk_prob", "rms_norm_eps",
+    "attention_bias", "bos_token_id", "eos_token_id", "pad_token_id",
 ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The parity comparison can fail: likely wrong versions, each applied for one test, must be seen.
 
-The model is made sensitive first. An epsilon shows only where the variance is as small as the epsilon, a GELU variant only around |x| = 2,
-a leak between images only if there are two. The right version passes on the same model and inputs with the same tolerance.
+The model is made sensitive first. An epsilon shows only where the variance is as small as the epsilon, a GELU variant
+only around |x| = 2, a leak between images only if there are two. The right version passes on the same model and inputs
+with the same tolerance.
 """
 
 from collections.abc import Callable

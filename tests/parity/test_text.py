@@ -47,7 +47,7 @@ def test_logits_loss_and_gradients_agree(name: str, seed: int) -> None:
 
 
 def test_the_same_experts_are_chosen() -> None:
-    """Agreement above is no accident of near-ties: the choice of every token is the reference's, in every expert layer."""
+    """Agreement is no accident of near-ties: every token's choice is the reference's, in every expert layer."""
     model = tiny_model(3)
     reference = text_reference(model)
     chosen = []
@@ -60,7 +60,8 @@ def test_the_same_experts_are_chosen() -> None:
 
 
 def test_pinned_routing_reproduces_and_can_differ() -> None:
-    """Pinning the model's own choice changes nothing; pinning another choice is obeyed, with weights of the pinned experts."""
+    """Pinning the model's own choice changes nothing; pinning another choice is obeyed, with weights of the pinned
+    experts."""
     model = tiny_model(4)
     ids = random_text(12, 4)[None]
     free = model(ids)

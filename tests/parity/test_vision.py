@@ -9,7 +9,8 @@ from transformers.models.kimi_k25.modeling_kimi_k25 import Kimi_K25MultimodalPro
 
 TOLERANCE = dict(atol=1e-4, rtol=1e-4)
 
-# Not square, several images, two alike, larger and smaller than the 5 x 5 table; and the table's own size where 2 x 2 blocks allow it.
+# Not square, several images, two alike, larger and smaller than the 5 x 5 table; and the table's own size where 2 x 2
+# blocks allow it.
 BATCHES = [
     ([(4, 6), (2, 8), (4, 6), (6, 4)], {}),
     ([(2, 2)], {}),

@@ -1,4 +1,4 @@
-"""The assembled model against `Kimi_K25ForConditionalGeneration`: logits, loss, all gradients, and images in a batch."""
+"""The assembled model against `Kimi_K25ForConditionalGeneration`: logits, loss, all gradients, images in a batch."""
 
 import pytest
 import torch
@@ -26,13 +26,14 @@ def test_one_conversation_with_three_images(seed: int) -> None:
     theirs = {n: p.grad for n, p in reference.named_parameters()}
     assert set(ours) == set(theirs)
     for name, grad in theirs.items():
-        # The temporal table of K2.5 is no parameter, so every gradient has a partner. k biases get none but rounding (softmax ignores them).
+        # The temporal table of K2.5 is no parameter, so every gradient has a partner. k biases get none but rounding
+        # (softmax ignores them).
         scale = max(grad.abs().max().item(), 1e-2)
         torch.testing.assert_close(ours[name], grad, atol=1e-4 * scale, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def test_padded_batch_with_images_in_row_order() -> None:
-    """Rows of unequal length, images belonging to rows 0, 0 and 2: features go to the placeholders in row-major order."""
+    """Unequal rows, images belonging to rows 0, 0 and 2: features go to the placeholders in row-major order."""
     model = tiny_model(3)
     reference = whole_reference(model)
     rows = [text_with_images(6, GRIDS[:2], 1), text_with_images(9, [], 2), text_with_images(5, GRIDS[2:], 3)]
