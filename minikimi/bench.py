@@ -141,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.repeats < 1:
         parser.error(f"--repeats {options.repeats}: give at least 1")
+    if options.json and not options.json.parent.is_dir():
+        parser.error(f"--json {options.json}: no directory {options.json.parent}; create it first")
     rows = run(options.preset, options.repeats, options.only)
     console = Console()
     console.print(ratio_table(rows, options.preset))

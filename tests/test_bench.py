@@ -129,6 +129,13 @@ def test_command_line_writes_json_and_returns_the_verdict(tmp_path, monkeypatch,
     assert [p.name for p in tmp_path.iterdir()] == ["bench.json"]
 
 
+@pytest.mark.parametrize("wrong", [["--repeats", "0"], ["--json", "nowhere/at/all.json"]])
+def test_bad_options_end_before_measuring(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        bench.main(["--preset", "nano", *wrong])
+    assert stop.value.code == 2 and wrong[0] in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_missing_transformers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(*args):
         raise ModuleNotFoundError("No module named 'transformers'", name="transformers")
