@@ -19,7 +19,7 @@ STAMP := .venv/.installed
 OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-small train-nano test lint types bench bench-kernels data-show clean
+.PHONY: help setup train-small train-nano test lint types bench bench-kernels data-show clean notebooks notebooks-check my lab site
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -58,6 +58,21 @@ bench-kernels: setup ## measure the Triton kernels beside the best known alterna
 
 data-show: setup ## draw a page of training samples
 	$(BIN)/minikimi data show $(ARGS)
+
+notebooks: setup ## build and run all lessons (one: make notebooks LESSON=02)
+	$(BIN)/python -m minikimi.lab.build $(LESSON)
+
+notebooks-check: setup ## rebuild the lessons aside; fails if a committed notebook differs in one byte
+	$(BIN)/python -m minikimi.lab.build --check $(LESSON)
+
+my: setup ## copy the lessons to my/, where you work; never overwrites what is there
+	$(BIN)/python -m minikimi.lab.my
+
+lab: my ## start JupyterLab on your copies
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python -m jupyterlab my $(ARGS)
+
+site: setup ## write the course as web pages to site/ (open site/index.html)
+	$(BIN)/python -m minikimi.lab.website
 
 clean: ## remove .venv, caches and build output; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import difflib
+import io
 import os
 import re
 import sys
@@ -51,11 +53,20 @@ def assemble(source: Source, solutions: bool) -> Any:
 def execute(notebook: Any, folder: Path) -> None:
     """Run all cells in a fresh kernel whose working directory is `folder`; an error in any cell raises."""
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
     client = NotebookClient(
-        notebook, kernel_name="python3", record_timing=False, timeout=120, resources={"metadata": {"path": str(folder)}}
+        notebook,
+        kernel_name="python3",
+        record_timing=False,
+        timeout=120,
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],
     )
-    client.execute(env=os.environ | ENVIRONMENT)
+    try:
+        client.execute(env=os.environ | ENVIRONMENT)
+    except CellExecutionError as error:
+        raise UserError(f"a cell stops:\n{re.sub(chr(27) + r'.[0-9;]*m', '', str(error))}") from None
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}  # nbclient adds versions
     for i, cell in enumerate(c for c in notebook.cells if c.cell_type == "code"):
         _tidy(cell, i)
@@ -71,7 +82,18 @@ def _tidy(cell: Any, index: int) -> None:
             joined[-1].text += output.text
         else:
             joined.append(output)
+        if "image/png" in output.get("data", {}):
+            output.data["image/png"] = shrink(output.data["image/png"])
     cell.outputs = joined
+
+
+def shrink(png: str) -> str:
+    """A base64 PNG with a palette of 256 colours: a third of the size, and no difference to the eye."""
+    from PIL import Image
+
+    small = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256).save(small, "PNG", optimize=True)
+    return base64.b64encode(small.getvalue()).decode() + "\n"
 
 
 def build(source: Source, solutions: bool, folder: Path = NOTEBOOKS) -> str:

@@ -169,7 +169,7 @@ def _same(a: Any, b: Any, dtype: torch.dtype) -> bool:
 
 
 def difference(result: Any, expected: Any, tolerance: float) -> None:
-    """Raise `Misfit` unless `result` is `expected`: structure, shapes, dtypes, and values up to a relative tolerance."""
+    """Raise `Misfit` unless `result` is `expected`: structure, shape, dtype, and values up to a relative tolerance."""
     if isinstance(expected, Tensor):
         _tensor_difference(result, expected, tolerance)
     elif isinstance(expected, (tuple, list)):

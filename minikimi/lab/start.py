@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import sys
 from pathlib import Path
 
 import torch
@@ -43,13 +44,11 @@ def _plot_style() -> None:
     import matplotlib
 
     matplotlib.rcParams.update(STYLE)
-    try:
-        from IPython import get_ipython  # type: ignore[attr-defined]
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-    except ImportError:
-        return
-    shell = get_ipython()
+    ipython = sys.modules.get("IPython")  # loaded already when this runs in a notebook, and not needed elsewhere
+    shell = ipython.get_ipython() if ipython else None
     if shell is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
         shell.run_line_magic("matplotlib", "inline")
         set_matplotlib_formats(
             "png", metadata={"Software": None}, bbox_inches="tight"
