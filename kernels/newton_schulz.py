@@ -26,9 +26,9 @@ RESTART = 2  # iterations before the Gram matrix is computed anew
 ALIGNMENT = 8  # descriptors need rows of a multiple of 16 bytes
 
 # Tile sizes (rows, columns, depth), warps and pipeline stages; the symmetric product needs square tiles.
-SYMMETRIC_CONFIG = {"BLOCK": 128, "BLOCK_K": 64, "num_warps": 8, "num_stages": 4}
+SYMMETRIC_CONFIG = {"BLOCK": 128, "BLOCK_K": 64, "num_warps": 4, "num_stages": 3}
 PRODUCT_CONFIG = {"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 64, "num_warps": 8, "num_stages": 3}
-PROGRAMS_PER_SM = 1  # persistent programs: the loads of the next tile start under the stores of this one
+OUTSIDE = 2**30  # a row beyond every matrix: descriptors do not write there
 
 
 @triton.jit
@@ -50,29 +50,27 @@ def _triangle(tile):
 
 @triton.jit
 def _symmetric_kernel(
-    a_desc, b_desc, added_desc, out_desc, K, tiles_per_matrix, tiles, alpha, beta, diagonal,
-    HAS_ADDED: tl.constexpr, BLOCK: tl.constexpr, BLOCK_K: tl.constexpr, INTERPRET: tl.constexpr,
+    a_desc, b_desc, added_desc, out_desc, K, tiles_per_matrix, alpha, beta, diagonal, HAS_ADDED: tl.constexpr,
+    BLOCK: tl.constexpr, BLOCK_K: tl.constexpr, OUTSIDE: tl.constexpr, INTERPRET: tl.constexpr,
 ):  # fmt: skip
     """out = alpha A B^T + beta added + diagonal I for a product known to be symmetric: lower tiles, then mirrored."""
-    for index in tl.range(tl.program_id(0), tiles, tl.num_programs(0)):
-        matrix = index // tiles_per_matrix  # matrix-major, so that one Gram matrix stays in L2
-        row, column = _triangle(index % tiles_per_matrix)
-        acc = tl.zeros((BLOCK, BLOCK), dtype=tl.float32)
-        for k in tl.range(0, K, BLOCK_K):
-            a = a_desc.load([matrix, row * BLOCK, k]).reshape(BLOCK, BLOCK_K)
-            b = b_desc.load([matrix, column * BLOCK, k]).reshape(BLOCK, BLOCK_K)
-            acc = _dot(a, b.T, acc, INTERPRET)
-        acc = acc * alpha
-        if HAS_ADDED:
-            added = added_desc.load([matrix, row * BLOCK, column * BLOCK]).reshape(BLOCK, BLOCK)
-            acc += beta * added.to(tl.float32)
-        if row == column:
-            offsets = tl.arange(0, BLOCK)
-            acc += tl.where(offsets[:, None] == offsets[None, :], diagonal, 0.0)
-        result = acc.to(out_desc.dtype)
-        out_desc.store([matrix, row * BLOCK, column * BLOCK], result.reshape(1, BLOCK, BLOCK))
-        if row != column:
-            out_desc.store([matrix, column * BLOCK, row * BLOCK], result.T.reshape(1, BLOCK, BLOCK))
+    matrix = tl.program_id(0) // tiles_per_matrix  # matrix-major, so that one Gram matrix stays in L2
+    row, column = _triangle(tl.program_id(0) % tiles_per_matrix)
+    acc = tl.zeros((BLOCK, BLOCK), dtype=tl.float32)
+    for k in tl.range(0, K, BLOCK_K):
+        a = a_desc.load([matrix, row * BLOCK, k]).reshape(BLOCK, BLOCK_K)
+        b = b_desc.load([matrix, column * BLOCK, k]).reshape(BLOCK, BLOCK_K)
+        acc = _dot(a, b.T, acc, INTERPRET)
+    acc = acc * alpha
+    if HAS_ADDED:
+        added = added_desc.load([matrix, row * BLOCK, column * BLOCK]).reshape(BLOCK, BLOCK)
+        acc += beta * added.to(tl.float32)
+    rows, columns = row * BLOCK + tl.arange(0, BLOCK), column * BLOCK + tl.arange(0, BLOCK)
+    acc += tl.where(rows[:, None] == columns[None, :], diagonal, 0.0)
+    result = acc.to(out_desc.dtype)
+    out_desc.store([matrix, row * BLOCK, column * BLOCK], result.reshape(1, BLOCK, BLOCK))
+    mirrored_row = tl.where(row == column, OUTSIDE, column * BLOCK)  # a diagonal tile is its own mirror image
+    out_desc.store([matrix, mirrored_row, row * BLOCK], result.T.reshape(1, BLOCK, BLOCK))
 
 
 @triton.jit
@@ -81,8 +79,12 @@ def _product_kernel(
     HAS_ADDED: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
     INTERPRET: tl.constexpr,
 ):  # fmt: skip
-    """out = A X + beta X with A (B, n, n), X (B, n, m)."""
-    for index in tl.range(tl.program_id(0), tiles, tl.num_programs(0)):
+    """out = A X + beta X with A (B, n, n), X (B, n, m).
+
+    Persistent, one program per multiprocessor, its two loops flattened into one: the loads of the next tile start
+    under the stores of this one.
+    """
+    for index in tl.range(tl.program_id(0), tiles, tl.num_programs(0), flatten=True):
         matrix = index // tiles_per_matrix
         row = (index % tiles_per_matrix) // tiles_n * BLOCK_M
         column = index % tiles_n * BLOCK_N
@@ -100,7 +102,7 @@ def _product_kernel(
 def _programs(tiles: int, device: torch.device) -> int:
     if device.type != "cuda":
         return tiles
-    return min(tiles, PROGRAMS_PER_SM * torch.cuda.get_device_properties(device).multi_processor_count)
+    return min(tiles, torch.cuda.get_device_properties(device).multi_processor_count)
 
 
 def _tile(size: int, largest: int) -> int:
@@ -127,20 +129,20 @@ def symmetric_product(
     per_matrix = side * (side + 1) // 2
     operand = [1, block, block_k]
     square = [1, block, block]
-    _symmetric_kernel[(_programs(batch * per_matrix, a.device),)](
+    _symmetric_kernel[(batch * per_matrix,)](
         TensorDescriptor.from_tensor(a, operand),
         TensorDescriptor.from_tensor(b, operand),
         TensorDescriptor.from_tensor(out if added is None else added, square),
         TensorDescriptor.from_tensor(out, square),
         depth,
         per_matrix,
-        batch * per_matrix,
         alpha,
         beta,
         diagonal,
         HAS_ADDED=added is not None,
         BLOCK=block,
         BLOCK_K=block_k,
+        OUTSIDE=OUTSIDE,
         INTERPRET=INTERPRET,
         num_warps=SYMMETRIC_CONFIG["num_warps"],
         num_stages=SYMMETRIC_CONFIG["num_stages"],

@@ -16,7 +16,7 @@ import torch
 import triton
 import triton.language as tl
 
-ELEMENTS = 4096  # per program and step: rows times padded width
+ELEMENTS = 2048  # per program and step: rows times padded width
 NUM_WARPS = 4
 BACKWARD_PROGRAMS_PER_SM = 4
 

@@ -13,7 +13,7 @@ import torch
 import triton
 import triton.language as tl
 
-ELEMENTS = 4096  # per program: (token, head) rows times padded width
+ELEMENTS = 1024  # per program: (token, head) rows times padded width
 NUM_WARPS = 4
 
 

@@ -10,7 +10,7 @@ import torch
 import triton
 import triton.language as tl
 
-BLOCK = 1024  # Philox calls per program; each serves four parameters
+BLOCK = 512  # Philox calls per program; each serves four parameters
 
 
 @triton.jit
