@@ -5,9 +5,11 @@ Two kernels, both over the sorted rows of a `RoutingPlan`:
     multiply_rows     out[r, :]  = rows[r, :] @ W[e]          for the rows r of expert e   (down projection, dX)
     weight_gradient   dW[e]      = sum over rows r of e of  left[r, :]^T right[r, :]       (both dW)
 
-A tile is BLOCK_M rows of one expert by BLOCK_N columns. Tiles run expert after expert, so the programs in flight at one
-time share one expert's weights and rows through the L2 cache. The helpers at the top (tile lookup, loads, dot) and the
-tile sizes are shared with the fused kernels of `moe_swiglu`.
+A tile is BLOCK_M rows of one expert by BLOCK_N columns. The programs in flight at one time work on neighbouring tiles,
+so they share one expert's weights and rows through the L2 cache. `multiply_rows` is persistent: one program per
+multiprocessor walks over the tiles, and `flatten` makes one software pipeline of all of them, so the loads of the next
+tile are under way while the last one is stored. The helpers at the top (tile lookup, loads, dot) and the tile sizes are
+shared with the fused kernels of `moe_swiglu`.
 """
 
 from typing import NamedTuple
@@ -22,24 +24,28 @@ from .moe_routing import RoutingPlan
 
 
 class Tile(NamedTuple):
-    """Block sizes and launch options of one GEMM. `rows` counts sorted rows, `cols` output columns, `inner` the sum."""
+    """Block sizes and launch options of one GEMM; `per_sm` programs fit on one multiprocessor at a time."""
 
     rows: int
     cols: int
     inner: int
     num_warps: int
     num_stages: int
+    per_sm: int = 1
 
     @property
     def launch(self) -> dict[str, int]:
-        return {"num_warps": self.num_warps, "num_stages": self.num_stages}
+        registers = min(255, 65536 // (32 * self.num_warps * self.per_sm))  # a multiprocessor has 65536
+        return {"num_warps": self.num_warps, "num_stages": self.num_stages, "maxnreg": registers}
 
 
 TILES = {  # bf16 on an H100: shared memory holds `num_stages` slices of both operands (here up to 4 x 48 KiB of 227)
     "up": Tile(128, 128, 64, 8, 4),  # two accumulators of 128 x 128, gate and up
     "rows": Tile(128, 256, 64, 8, 4),
-    "down_backward": Tile(128, 128, 64, 8, 4),
-    "weight": Tile(128, 256, 64, 8, 3),
+    "down_backward": Tile(128, 128, 64, 8, 3, per_sm=2),
+    # The gathered operand gets the narrow side. Its row numbers take part in the pipeline: 5 stages are 3 buffers.
+    "weight, left gathered": Tile(128, 256, 64, 8, 5),
+    "weight, right gathered": Tile(256, 128, 64, 8, 7),
 }
 
 
@@ -47,9 +53,9 @@ def choose_tile(gemm: str, block_m: int, dtype: torch.dtype) -> Tile:
     """Tile of a GEMM by name; few rows per expert or fp32 operands get smaller ones."""
     if dtype == torch.float32:
         return Tile(min(block_m, 64), 64, 32, 4, 2)
-    if block_m >= 128 or gemm == "weight":
+    if block_m >= 128:
         return TILES[gemm]
-    return Tile(block_m, 64 if gemm == "up" else 128, 64, 4, 4)
+    return Tile(block_m, 64 if gemm == "up" else 128, 64, 4, 4, per_sm=2)
 
 
 def choose_block_m(num_rows: int, num_experts: int, dtype: torch.dtype) -> int:
@@ -60,7 +66,7 @@ def choose_block_m(num_rows: int, num_experts: int, dtype: torch.dtype) -> int:
 
 def has_tma(matrix: torch.Tensor) -> bool:
     """Whether the bulk copy engine (sm_90 and later) can read this matrix: 16-byte base and row stride."""
-    aligned = matrix.data_ptr() % 16 == 0 and matrix.stride(0) * matrix.element_size() % 16 == 0
+    aligned = matrix.data_ptr() % 16 == 0 and matrix.stride(-2) * matrix.element_size() % 16 == 0
     return aligned and (INTERPRET or torch.cuda.get_device_capability(matrix.device)[0] >= 9)
 
 
@@ -74,16 +80,23 @@ def dot_options(dtype: torch.dtype) -> dict[str, object]:
     return {"PRECISION": "ieee" if dtype == torch.float32 else "tf32", "INTERPRET": INTERPRET}
 
 
+def persistent_grid(plan: RoutingPlan, tiles_per_row_tile: int, tile: Tile) -> tuple[int]:
+    """As many programs as run at one time, and no more than there can be tiles; each takes every n-th tile."""
+    device = plan.offsets.device
+    at_once = 3 if INTERPRET else torch.cuda.get_device_properties(device).multi_processor_count * tile.per_sm
+    return (min(at_once, plan.tile_expert.numel() * tiles_per_row_tile),)
+
+
 @triton.jit
 def find_tile(tile_expert, tile_row, offsets, tile, BLOCK_M: tl.constexpr):
-    """(expert, first row, row numbers, clamped row numbers, which rows are real) of a tile; expert -1 means no tile.
+    """(expert, first row, row numbers, clamped row numbers, which rows are real) of a tile.
 
     Rows past the end of the group are clamped to its last row: they are computed, at no cost, and never stored, which
     spares every load a mask.
     """
     expert = tl.load(tile_expert + tile)
     first = tl.load(tile_row + tile)
-    end = tl.load(offsets + tl.maximum(expert, 0) + 1)
+    end = tl.load(offsets + expert + 1)
     rows = first + tl.arange(0, BLOCK_M)
     return expert, first, rows, tl.minimum(rows, end - 1), rows < end
 
@@ -132,6 +145,7 @@ def _multiply_rows_kernel(
     tile_expert,
     tile_row,
     offsets,
+    num_tiles,
     num_rows,
     num_w_rows,
     N: tl.constexpr,
@@ -145,24 +159,23 @@ def _multiply_rows_kernel(
     PRECISION: tl.constexpr,
     INTERPRET: tl.constexpr,
 ):
-    """One tile of out = a @ W[e]^T (TRANSPOSED, W stored (N, K)) or a @ W[e] (W stored (K, N))."""
+    """Tiles of out = a @ W[e]^T (TRANSPOSED, W stored (N, K)) or a @ W[e] (W stored (K, N))."""
     num_n: tl.constexpr = (N + BLOCK_N - 1) // BLOCK_N
-    pid = tl.program_id(0)
-    expert, first, rows, _, real = find_tile(tile_expert, tile_row, offsets, pid // num_n, BLOCK_M)
-    if expert < 0:
-        return
-    n = (pid % num_n) * BLOCK_N
-    acc = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
-    for k in range(0, K, BLOCK_K):
-        a_tile = load_tile(a, first, k, num_rows, K, BLOCK_M, BLOCK_K, TMA_A)
-        if TRANSPOSED:
-            w_tile = load_tile(w, expert * N + n, k, num_w_rows, K, BLOCK_N, BLOCK_K, TMA_W).T
-        else:
-            w_tile = load_tile(w, expert * K + k, n, num_w_rows, N, BLOCK_K, BLOCK_N, TMA_W)
-        acc = dot(a_tile, w_tile, acc, PRECISION, INTERPRET)
-    cols = n + tl.arange(0, BLOCK_N)
-    mask = real[:, None] & (cols < N)[None, :]
-    tl.store(out + rows.to(tl.int64)[:, None] * N + cols[None, :], acc.to(out.dtype.element_ty), mask=mask)
+    total = tl.load(num_tiles) * num_n
+    for pid in tl.range(tl.program_id(0), total, tl.num_programs(0), flatten=True):
+        expert, first, rows, _, real = find_tile(tile_expert, tile_row, offsets, pid // num_n, BLOCK_M)
+        n = (pid % num_n) * BLOCK_N
+        acc = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
+        for k in range(0, K, BLOCK_K):
+            a_tile = load_tile(a, first, k, num_rows, K, BLOCK_M, BLOCK_K, TMA_A)
+            if TRANSPOSED:
+                w_tile = load_tile(w, expert * N + n, k, num_w_rows, K, BLOCK_N, BLOCK_K, TMA_W).T
+            else:
+                w_tile = load_tile(w, expert * K + k, n, num_w_rows, N, BLOCK_K, BLOCK_N, TMA_W)
+            acc = dot(a_tile, w_tile, acc, PRECISION, INTERPRET)
+        cols = n + tl.arange(0, BLOCK_N)
+        mask = real[:, None] & (cols < N)[None, :]
+        tl.store(out + rows.to(tl.int64)[:, None] * N + cols[None, :], acc.to(out.dtype.element_ty), mask=mask)
 
 
 def multiply_rows(a: torch.Tensor, w: torch.Tensor, plan: RoutingPlan, *, transposed: bool) -> torch.Tensor:
@@ -182,10 +195,10 @@ def multiply_rows(a: torch.Tensor, w: torch.Tensor, plan: RoutingPlan, *, transp
     flat = w.view(-1, w.shape[2])
     a_operand = as_operand(a, [tile.rows, tile.inner])
     w_operand = as_operand(flat, [tile.cols, tile.inner] if transposed else [tile.inner, tile.cols])
-    grid = (plan.tile_expert.numel() * triton.cdiv(cols, tile.cols),)
+    grid = persistent_grid(plan, triton.cdiv(cols, tile.cols), tile)
     _multiply_rows_kernel[grid](
-        a_operand, w_operand, out, plan.tile_expert, plan.tile_row, plan.offsets, num_rows, flat.shape[0],
-        N=cols, K=inner, TRANSPOSED=transposed, BLOCK_M=tile.rows, BLOCK_N=tile.cols, BLOCK_K=tile.inner,
+        a_operand, w_operand, out, plan.tile_expert, plan.tile_row, plan.offsets, plan.num_tiles, num_rows,
+        flat.shape[0], N=cols, K=inner, TRANSPOSED=transposed, BLOCK_M=tile.rows, BLOCK_N=tile.cols, BLOCK_K=tile.inner,
         TMA_A=has_tma(a), TMA_W=has_tma(flat), **dot_options(a.dtype), **tile.launch,
     )  # fmt: skip
     return out
@@ -257,7 +270,7 @@ def weight_gradient(
         out: (E, M, N) contiguous, any float dtype; written in place.
         accumulate: add to what `out` holds instead of replacing it.
     """
-    tile = choose_tile("weight", 128, left.dtype)
+    tile = choose_tile("weight, left gathered" if gather_left else "weight, right gathered", 128, left.dtype)
     (_, m), (_, n) = left.shape, right.shape
     plain = right if gather_left else left
     operand = as_operand(plain, [tile.inner, tile.cols if gather_left else tile.rows])

@@ -32,6 +32,7 @@ class RoutingPlan(NamedTuple):
     row_of_slot: (R,) the inverse of slot_of_row.
     tile_expert: (max_tiles,) expert of every tile of `block_m` rows, -1 for tiles that do not exist.
     tile_row: (max_tiles,) first row of the tile. A tile never crosses from one expert to the next.
+    num_tiles: (1,) how many tiles exist; known on the device only.
     block_m: rows in a tile.
     """
 
@@ -41,6 +42,7 @@ class RoutingPlan(NamedTuple):
     row_of_slot: torch.Tensor
     tile_expert: torch.Tensor
     tile_row: torch.Tensor
+    num_tiles: torch.Tensor
     block_m: int
 
 
@@ -63,6 +65,7 @@ def _scan_kernel(
     offsets,
     tile_expert,
     tile_row,
+    num_tiles,
     num_blocks,
     max_tiles,
     NUM_EXPERTS: tl.constexpr,
@@ -91,6 +94,7 @@ def _scan_kernel(
 
     tiles = (total + BLOCK_M - 1) // BLOCK_M
     last_tile = tl.cumsum(tiles, axis=0)  # one past the last tile of every expert
+    tl.store(num_tiles, tl.sum(tiles, axis=0))
     for first in range(0, max_tiles, CHUNK):
         tile = first + tl.arange(0, CHUNK)
         # The tile's expert is the number of experts whose tiles all come earlier.
@@ -161,7 +165,7 @@ def route(topk_idx: torch.Tensor, num_experts: int, block_m: int) -> RoutingPlan
     expert_of_slot = topk_idx.contiguous()
     counts, offsets = ints(num_blocks, num_experts), ints(num_experts + 1)
     token_of_row, slot_of_row, row_of_slot = ints(num_slots), ints(num_slots), ints(num_slots)
-    tile_expert, tile_row = ints(max_tiles), ints(max_tiles)
+    tile_expert, tile_row, num_tiles = ints(max_tiles), ints(max_tiles), ints(1)
     sizes = {"NUM_EXPERTS": num_experts, "E": padded}
     if num_blocks:
         _histogram_kernel[(num_blocks,)](expert_of_slot, counts, num_slots, **sizes, BLOCK=SLOTS_PER_BLOCK)
@@ -171,6 +175,7 @@ def route(topk_idx: torch.Tensor, num_experts: int, block_m: int) -> RoutingPlan
         offsets,
         tile_expert,
         tile_row,
+        num_tiles,
         num_blocks,
         max_tiles,
         **sizes,
@@ -183,4 +188,4 @@ def route(topk_idx: torch.Tensor, num_experts: int, block_m: int) -> RoutingPlan
         _place_kernel[(num_blocks,)](
             expert_of_slot, counts, *outputs, num_slots, top_k, **sizes, BLOCK=SLOTS_PER_BLOCK, STEP=min(128, chunk)
         )
-    return RoutingPlan(offsets, token_of_row, slot_of_row, row_of_slot, tile_expert, tile_row, block_m)
+    return RoutingPlan(offsets, token_of_row, slot_of_row, row_of_slot, tile_expert, tile_row, num_tiles, block_m)

@@ -14,7 +14,17 @@ import triton
 import triton.language as tl
 
 from .common import INTERPRET
-from .grouped_gemm import as_operand, choose_tile, dot, dot_options, find_tile, has_tma, load_gathered, load_tile
+from .grouped_gemm import (
+    as_operand,
+    choose_tile,
+    dot,
+    dot_options,
+    find_tile,
+    has_tma,
+    load_gathered,
+    load_tile,
+    persistent_grid,
+)
 from .moe_routing import RoutingPlan
 
 
@@ -28,7 +38,7 @@ def _up_swiglu_kernel(
     tile_expert,
     tile_row,
     offsets,
-    num_w_rows,
+    num_tiles,
     D: tl.constexpr,
     F: tl.constexpr,
     SAVE_H: tl.constexpr,
@@ -39,32 +49,53 @@ def _up_swiglu_kernel(
     PRECISION: tl.constexpr,
     INTERPRET: tl.constexpr,
 ):
-    """Gate and up columns f : f + BLOCK_F of one row tile: one gathered X slice feeds two accumulators."""
+    """Gate and up columns f : f + BLOCK_F of a row tile, side by side in one product of 2 BLOCK_F columns.
+
+    One wide product reads every X slice from shared memory once; two products of half the width read it twice.
+    """
     num_f: tl.constexpr = (F + BLOCK_F - 1) // BLOCK_F
-    pid = tl.program_id(0)
-    expert, _, rows, safe_rows, real = find_tile(tile_expert, tile_row, offsets, pid // num_f, BLOCK_M)
-    if expert < 0:
-        return
-    f = (pid % num_f) * BLOCK_F
-    x_rows = x + tl.load(token_of_row + safe_rows).to(tl.int64)[:, None] * D
-    gate_row = expert * (2 * F) + f
-    gate = tl.zeros([BLOCK_M, BLOCK_F], tl.float32)
-    up = tl.zeros([BLOCK_M, BLOCK_F], tl.float32)
-    for k in range(0, D, BLOCK_K):
-        x_tile = load_gathered(x_rows, k, D, BLOCK_K)
-        gate_tile = load_tile(w, gate_row, k, num_w_rows, D, BLOCK_F, BLOCK_K, TMA)
-        up_tile = load_tile(w, gate_row + F, k, num_w_rows, D, BLOCK_F, BLOCK_K, TMA)
-        gate = dot(x_tile, gate_tile.T, gate, PRECISION, INTERPRET)
-        up = dot(x_tile, up_tile.T, up, PRECISION, INTERPRET)
-    cols = f + tl.arange(0, BLOCK_F)
-    mask = real[:, None] & (cols < F)[None, :]
-    rows = rows.to(tl.int64)[:, None]
-    if SAVE_H:
-        h_tile = h + rows * (2 * F) + cols[None, :]
-        tl.store(h_tile, gate.to(h.dtype.element_ty), mask=mask)
-        tl.store(h_tile + F, up.to(h.dtype.element_ty), mask=mask)
-    activation = gate * tl.sigmoid(gate) * up
-    tl.store(a + rows * F + cols[None, :], activation.to(a.dtype.element_ty), mask=mask)
+    total = tl.load(num_tiles) * num_f
+    for pid in tl.range(tl.program_id(0), total, tl.num_programs(0), flatten=True):
+        expert, _, rows, safe_rows, real = find_tile(tile_expert, tile_row, offsets, pid // num_f, BLOCK_M)
+        f = (pid % num_f) * BLOCK_F
+        x_rows = x + tl.load(token_of_row + safe_rows).to(tl.int64)[:, None] * D
+        acc = tl.zeros([BLOCK_M, 2 * BLOCK_F], tl.float32)
+        for k in range(0, D, BLOCK_K):
+            x_tile = load_gathered(x_rows, k, D, BLOCK_K)
+            w_tile = _load_gate_up(w, expert, f, k, D, F, BLOCK_F, BLOCK_K, TMA)
+            acc = dot(x_tile, w_tile.T, acc, PRECISION, INTERPRET)
+        gate, up = halves(acc, BLOCK_M, 2 * BLOCK_F)
+        cols = f + tl.arange(0, BLOCK_F)
+        mask = real[:, None] & (cols < F)[None, :]
+        row = rows.to(tl.int64)[:, None]
+        if SAVE_H:
+            h_tile = h + row * (2 * F) + cols[None, :]
+            tl.store(h_tile, gate.to(h.dtype.element_ty), mask=mask)
+            tl.store(h_tile + F, up.to(h.dtype.element_ty), mask=mask)
+        activation = gate * tl.sigmoid(gate) * up
+        tl.store(a + row * F + cols[None, :], activation.to(a.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _load_gate_up(
+    w, expert, f, k, D: tl.constexpr, F: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr, TMA: tl.constexpr
+):
+    """(2 ROWS, COLS): gate rows f : f + ROWS of an expert above its up rows, of weights seen as (E, 2, F, D)."""
+    if TMA:
+        tile = w.load([expert, 0, f, k]).reshape(2 * ROWS, COLS)
+    else:
+        r = tl.arange(0, 2 * ROWS)
+        row = f + r % ROWS
+        c = k + tl.arange(0, COLS)
+        pointers = w + ((expert.to(tl.int64) * 2 + r // ROWS) * F + row)[:, None] * D + c[None, :]
+        tile = tl.load(pointers, mask=(row < F)[:, None] & (c < D)[None, :], other=0.0)
+    return tile
+
+
+@triton.jit
+def halves(tile, ROWS: tl.constexpr, COLS: tl.constexpr):
+    """Left and right half of a tile; free, since the halves are different registers of the same threads."""
+    return tl.split(tl.permute(tl.reshape(tile, (ROWS, 2, COLS // 2)), (0, 2, 1)))
 
 
 def up_swiglu(
@@ -84,12 +115,11 @@ def up_swiglu(
     tile = choose_tile("up", plan.block_m, x.dtype)
     a = x.new_empty(num_rows, f)
     h = x.new_empty(num_rows, 2 * f) if save_h else None
-    flat = gate_up_proj.view(-1, d)
-    grid = (plan.tile_expert.numel() * triton.cdiv(f, tile.cols),)
-    _up_swiglu_kernel[grid](
-        x, as_operand(flat, [tile.cols, tile.inner]), h, a, plan.token_of_row, plan.tile_expert, plan.tile_row,
-        plan.offsets, flat.shape[0], D=d, F=f, SAVE_H=save_h, BLOCK_M=tile.rows, BLOCK_F=tile.cols,
-        BLOCK_K=tile.inner, TMA=has_tma(flat), **dot_options(x.dtype), **tile.launch,
+    stacked = gate_up_proj.view(-1, 2, f, d)
+    _up_swiglu_kernel[persistent_grid(plan, triton.cdiv(f, tile.cols), tile)](
+        x, as_operand(stacked, [1, 2, tile.cols, tile.inner]), h, a, plan.token_of_row, plan.tile_expert,
+        plan.tile_row, plan.offsets, plan.num_tiles, D=d, F=f, SAVE_H=save_h, BLOCK_M=tile.rows, BLOCK_F=tile.cols,
+        BLOCK_K=tile.inner, TMA=has_tma(stacked), **dot_options(x.dtype), **tile.launch,
     )  # fmt: skip
     return a, h
 
@@ -108,48 +138,43 @@ def _down_backward_kernel(
     tile_expert,
     tile_row,
     offsets,
+    num_tiles,
     num_w_rows,
     D: tl.constexpr,
     F: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_F: tl.constexpr,
     BLOCK_K: tl.constexpr,
+    STRIPS: tl.constexpr,
     TMA: tl.constexpr,
     PRECISION: tl.constexpr,
     INTERPRET: tl.constexpr,
 ):
     """dA' = dO[token] @ W_down[e] for one tile, and everything that needs it while it is still in registers."""
     num_f: tl.constexpr = (F + BLOCK_F - 1) // BLOCK_F
-    pid = tl.program_id(0)
-    expert, _, rows, safe_rows, real = find_tile(tile_expert, tile_row, offsets, pid // num_f, BLOCK_M)
-    if expert < 0:
-        return
-    f = (pid % num_f) * BLOCK_F
-    grad_rows = grad_out + tl.load(token_of_row + safe_rows).to(tl.int64)[:, None] * D
-    da = tl.zeros([BLOCK_M, BLOCK_F], tl.float32)
-    for k in range(0, D, BLOCK_K):
-        grad_tile = load_gathered(grad_rows, k, D, BLOCK_K)
-        w_tile = load_tile(w, expert * D + k, f, num_w_rows, F, BLOCK_K, BLOCK_F, TMA)
-        da = dot(grad_tile, w_tile, da, PRECISION, INTERPRET)
-
-    row = rows.to(tl.int64)
-    weight = tl.load(weight_of_slot + tl.load(slot_of_row + safe_rows)).to(tl.float32)
-    # In four column strips: gate, up and their gradients for the whole tile at once would not fit in registers.
-    left, right = _halves(da, BLOCK_M, BLOCK_F)
-    part = tl.zeros([BLOCK_M], tl.float32)
-    for strip in tl.static_range(4):
-        half = left if strip < 2 else right
-        first, second = _halves(half, BLOCK_M, BLOCK_F // 2)
-        da_strip = first if strip % 2 == 0 else second
-        cols = f + strip * (BLOCK_F // 4) + tl.arange(0, BLOCK_F // 4)
-        part += _swiglu_backward(da_strip, weight, h, dh, wa, row, cols, real, F)
-    tl.store(dweight_parts + row * num_f + pid % num_f, part, mask=real)
-
-
-@triton.jit
-def _halves(tile, ROWS: tl.constexpr, COLS: tl.constexpr):
-    """Left and right half of a tile; free, since the halves are different registers of the same threads."""
-    return tl.split(tl.permute(tl.reshape(tile, (ROWS, 2, COLS // 2)), (0, 2, 1)))
+    total = tl.load(num_tiles) * num_f
+    for pid in tl.range(tl.program_id(0), total, tl.num_programs(0)):
+        expert, _, rows, safe_rows, real = find_tile(tile_expert, tile_row, offsets, pid // num_f, BLOCK_M)
+        f = (pid % num_f) * BLOCK_F
+        grad_rows = grad_out + tl.load(token_of_row + safe_rows).to(tl.int64)[:, None] * D
+        da = tl.zeros([BLOCK_M, BLOCK_F], tl.float32)
+        for k in range(0, D, BLOCK_K):
+            grad_tile = load_gathered(grad_rows, k, D, BLOCK_K)
+            w_tile = load_tile(w, expert * D + k, f, num_w_rows, F, BLOCK_K, BLOCK_F, TMA)
+            da = dot(grad_tile, w_tile, da, PRECISION, INTERPRET)
+        row = rows.to(tl.int64)
+        weight = tl.load(weight_of_slot + tl.load(slot_of_row + safe_rows)).to(tl.float32)
+        # In column strips: gate, up and their gradients for the whole tile at once would not fit in registers.
+        left, right = halves(da, BLOCK_M, BLOCK_F)
+        part = tl.zeros([BLOCK_M], tl.float32)
+        for strip in tl.static_range(STRIPS):
+            da_strip = left if strip < STRIPS // 2 else right
+            if STRIPS == 4:
+                first, second = halves(da_strip, BLOCK_M, BLOCK_F // 2)
+                da_strip = first if strip % 2 == 0 else second
+            cols = f + strip * (BLOCK_F // STRIPS) + tl.arange(0, BLOCK_F // STRIPS)
+            part += _swiglu_backward(da_strip, weight, h, dh, wa, row, cols, real, F)
+        tl.store(dweight_parts + row * num_f + pid % num_f, part, mask=real)
 
 
 @triton.jit
@@ -172,6 +197,9 @@ def _swiglu_backward(da, weight, h, dh, wa, row, cols, real, F: tl.constexpr):
     tl.store(dh + h_tile, dgate.to(dh.dtype.element_ty), mask=mask)
     tl.store(dh + h_tile + F, (da * silu).to(dh.dtype.element_ty), mask=mask)
     return part
+
+
+STRIPS = 4
 
 
 def down_backward(
@@ -199,10 +227,10 @@ def down_backward(
     dh, wa = torch.empty_like(h), h.new_empty(num_rows, f)
     parts = torch.empty(num_rows, num_f, dtype=torch.float32, device=h.device)
     flat = down_proj.view(-1, f)
-    _down_backward_kernel[(plan.tile_expert.numel() * num_f,)](
+    _down_backward_kernel[persistent_grid(plan, num_f, tile)](
         grad_out, as_operand(flat, [tile.inner, tile.cols]), h, topk_weight, dh, wa, parts, plan.token_of_row,
-        plan.slot_of_row, plan.tile_expert, plan.tile_row, plan.offsets, flat.shape[0], D=d, F=f, BLOCK_M=tile.rows,
-        BLOCK_F=tile.cols, BLOCK_K=tile.inner, TMA=has_tma(flat), **dot_options(h.dtype), **tile.launch,
+        plan.slot_of_row, plan.tile_expert, plan.tile_row, plan.offsets, plan.num_tiles, flat.shape[0], D=d, F=f,
+        BLOCK_M=tile.rows, BLOCK_F=tile.cols, BLOCK_K=tile.inner, STRIPS=STRIPS, TMA=has_tma(flat), **dot_options(h.dtype), **tile.launch,
     )  # fmt: skip
     return dh, wa, parts.sum(1)[plan.row_of_slot].view_as(topk_weight)
 
