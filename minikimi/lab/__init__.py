@@ -9,6 +9,7 @@ checks are proven to reject.
 """
 
 from minikimi.lab.checking import check, hint, progress, solution
+from minikimi.lab.knob import knob
 from minikimi.lab.start import photo, setup
 
-__all__ = ["check", "hint", "photo", "progress", "setup", "solution"]
+__all__ = ["check", "hint", "knob", "photo", "progress", "setup", "solution"]

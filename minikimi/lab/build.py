@@ -82,6 +82,11 @@ def _tidy(cell: Any, index: int) -> None:
             joined[-1].text += output.text
         else:
             joined.append(output)
+        view = "application/vnd.jupyter.widget-view+json"
+        if view in output.get("data", {}):
+            output.data[view]["model_id"] = (
+                f"widget-{index}"  # the true one is random and means nothing to the next kernel
+            )
         if "image/png" in output.get("data", {}):
             output.data["image/png"] = shrink(output.data["image/png"])
     cell.outputs = joined

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from minikimi.config import KimiVLConfig
-from minikimi.lab import check, photo, progress, setup
+from minikimi.lab import check, knob, photo, progress, setup
 from minikimi.model import rope
 
 setup("02")
@@ -263,22 +263,54 @@ plt.show()
 
 # %% [markdown]
 # And the property we wanted, in two dimensions: the score of two patches depends only on how far apart they are,
-# right and down. Below, the
-# same query and key vectors at all places of a grid of 9 × 9; the score is drawn against the offset. Were it not a
-# function of the
-# offset, the spread would not be zero.
+# right and
+# down. Below, one query and one key vector stand at all pairs of places of a grid of 9 × 9. For each offset we
+# collect all
+# pairs of places that have it: their scores must not differ.
 
 # %%
 g = torch.Generator().manual_seed(0)
 query, key = torch.randn(1, 1, 72, generator=g), torch.randn(1, 1, 72, generator=g)
-grid = torch.tensor([[9, 9]])
-cos, sin = rotary_2d(grid, 72)
+cos, sin = rotary_2d(torch.tensor([[9, 9]]), 72)
 scores = apply_rotary(query.expand(81, 1, 72), cos, sin)[:, 0] @ apply_rotary(key.expand(81, 1, 72), cos, sin)[:, 0].T
-rows, columns = patch_coordinates(grid)
+rows, columns = patch_coordinates(torch.tensor([[9, 9]]))
 down, right = rows[None] - rows[:, None], columns[None] - columns[:, None]
 spread = max(float(scores[(down == y) & (right == x)].std(correction=0)) for y in range(-8, 9) for x in range(-8, 9))
-print("largest spread among equal offsets is below 0.0001:", spread < 1e-4)
-assert spread < 1e-4
+assert spread < 1e-4 < scores.std()
+print(f"scores differ by {scores.std():.1f} overall, among pairs of equal offset by less than 0.0001")
+
+# %% [markdown]
+# How sharply can such a score point at one offset? Take query = key = a vector of ones. With the fastest couple of
+# pairs alone, the score
+# repeats every 6 patches: a wallpaper. Each slower couple removes copies, and with all 36 pairs one peak is left.
+
+
+# %%
+def agreement(pairs, side=33):
+    """Score of two equal vectors over offsets of up to 16 patches each way, with the first `pairs` pairs only."""
+    ones = torch.zeros(side * side, 1, 72)
+    ones[..., : 2 * pairs] = 1
+    turned = apply_rotary(ones, *rotary_2d(torch.tensor([[side, side]]), 72))[:, 0]
+    return (turned @ turned[side * side // 2] / (2 * pairs)).reshape(side, side)
+
+
+def explore(pairs):
+    _, axes = plt.subplots(1, len(pairs), figsize=(2.7 * len(pairs), 2.7), squeeze=False)
+    for ax, n in zip(axes[0], pairs, strict=True):
+        ax.imshow(agreement(n), vmin=-1, vmax=1, extent=(-16.5, 16.5, 16.5, -16.5))
+        ax.set(title=f"{n} pairs", xlabel="columns apart", xticks=[-16, 0, 16], yticks=[-16, 0, 16])
+        ax.grid(False)
+    axes[0, 0].set_ylabel("rows apart")
+    plt.show()
+
+
+explore([2, 6, 36])
+
+# %% [markdown]
+# Turn the knob (it needs a running kernel):
+
+# %%
+knob(lambda pairs: explore([pairs]), "pairs", list(range(2, 37, 2)))
 
 # %% [markdown]
 # ## The learned table
@@ -415,14 +447,14 @@ for task in ("neighbour", "place"):
         )
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(8.5, 3), sharey=True)
 for ax, task, chance in zip(axes, ("neighbour", "place"), (1 / 8, 1 / 4), strict=True):
     for i, positions in enumerate(("table", "RoPE", "both")):
-        ax.plot(sizes, results[task, positions], "o-", color=f"C{i}", label=positions)
+        ax.plot(sizes, results[task, positions], "os^"[i] + "-", ms=8 - 2 * i, color=f"C{i}", label=positions)
     ax.axhline(chance, color="gray", ls=":", label="guessing")
     ax.set(title=f"task: {task}", xlabel="patches per side (trained on 8)", ylim=(0, 1.05), xticks=sizes)
 axes[0].set_ylabel("right answers")
-axes[1].legend(loc="center right")
+axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
