@@ -61,9 +61,11 @@ data-show: setup ## draw a page of training samples
 
 notebooks: setup ## build and run all lessons (one: make notebooks LESSON=02)
 	$(BIN)/python -m minikimi.lab.build $(LESSON)
+	$(BIN)/python -m minikimi.lab.teaching
 
 notebooks-check: setup ## rebuild the lessons aside; fails if a committed notebook differs in one byte
 	$(BIN)/python -m minikimi.lab.build --check $(LESSON)
+	$(BIN)/python -m minikimi.lab.teaching --check
 
 my: setup ## copy the lessons to my/, where you work; never overwrites what is there
 	$(BIN)/python -m minikimi.lab.my

@@ -7,13 +7,14 @@ import os
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from minikimi.lab.exercise import lesson
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 80,
     "savefig.dpi": 80,
     "figure.constrained_layout.use": True,
