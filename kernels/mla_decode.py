@@ -131,7 +131,7 @@ def _config(q: torch.Tensor) -> dict[str, int]:
         return {"BLOCK_K": 64}
     if q.dtype == torch.float32:
         return {"BLOCK_K": 16, "num_warps": 4, "num_stages": 2}
-    return {"BLOCK_K": 64, "num_warps": 8, "num_stages": 2}
+    return {"BLOCK_K": 64, "num_warps": 8, "num_stages": 3}
 
 
 def mla_decode(

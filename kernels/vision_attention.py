@@ -108,7 +108,7 @@ def _forward_config(qkv: torch.Tensor) -> dict[str, int]:
         return {"BLOCK_Q": 64, "BLOCK_K": 64}
     if qkv.dtype == torch.float32:
         return {"BLOCK_Q": 64, "BLOCK_K": 32, "num_warps": 4, "num_stages": 2}
-    return {"BLOCK_Q": 128, "BLOCK_K": 64, "num_warps": 4, "num_stages": 3}
+    return {"BLOCK_Q": 128, "BLOCK_K": 64, "num_warps": 8, "num_stages": 4}
 
 
 def _forward(qkv, cos, sin, cu_seqlens, max_seqlen: int):

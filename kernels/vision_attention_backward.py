@@ -136,8 +136,8 @@ def _configs(q: torch.Tensor) -> tuple[dict[str, int], dict[str, int]]:
         small = {"BLOCK_Q": 32, "BLOCK_K": 32, "num_warps": 4, "num_stages": 1}
         return small, small
     return (
-        {"BLOCK_Q": 64, "BLOCK_K": 128, "num_warps": 8, "num_stages": 2},
-        {"BLOCK_Q": 128, "BLOCK_K": 64, "num_warps": 8, "num_stages": 2},
+        {"BLOCK_Q": 128, "BLOCK_K": 64, "num_warps": 4, "num_stages": 2},
+        {"BLOCK_Q": 64, "BLOCK_K": 64, "num_warps": 4, "num_stages": 3},
     )
 
 
