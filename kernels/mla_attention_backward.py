@@ -127,7 +127,7 @@ def _query_kernel(
 
 
 def _configs(q: torch.Tensor) -> tuple[dict[str, int], dict[str, int]]:
-    """Tile sizes of the key-value kernel (320 accumulator columns: small tiles, or it spills) and of the query kernel."""
+    """Tile sizes of the key-value kernel (320 accumulator columns: larger tiles spill) and of the query kernel."""
     if INTERPRET:
         return {"BLOCK_Q": 32, "BLOCK_K": 64}, {"BLOCK_Q": 64, "BLOCK_K": 32}
     if q.dtype == torch.float32:
