@@ -28,7 +28,34 @@ ALIGNMENT = 8  # descriptors need rows of a multiple of 16 bytes
 # Tile sizes (rows, columns, depth), warps and pipeline stages; the symmetric product needs square tiles.
 SYMMETRIC_CONFIG = {"BLOCK": 128, "BLOCK_K": 64, "num_warps": 4, "num_stages": 3}
 PRODUCT_CONFIG = {"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 64, "num_warps": 8, "num_stages": 3}
+NORMALISE_BLOCK = 64
 OUTSIDE = 2**30  # a row beyond every matrix: descriptors do not write there
+
+
+@triton.jit
+def _normalise_kernel(
+    x_ptr,
+    scale_ptr,
+    out_ptr,
+    n,
+    m,
+    batch_stride,
+    row_stride,
+    column_stride,
+    rows,
+    columns,
+    tiles_n,
+    BLOCK: tl.constexpr,
+):
+    """One tile of out (B, rows, columns) = scale x (B, n, m), zero where x has no element, from any strides of x."""
+    tiles_m = tl.cdiv(rows, BLOCK)
+    matrix = (tl.program_id(0) // (tiles_m * tiles_n)).to(tl.int64)
+    row = tl.program_id(0) // tiles_n % tiles_m * BLOCK + tl.arange(0, BLOCK)[:, None]
+    column = tl.program_id(0) % tiles_n * BLOCK + tl.arange(0, BLOCK)[None, :]
+    offsets = matrix * batch_stride + row * row_stride + column * column_stride
+    x = tl.load(x_ptr + offsets, mask=(row < n) & (column < m), other=0.0).to(tl.float32)
+    out = (x * tl.load(scale_ptr + matrix)).to(out_ptr.dtype.element_ty)
+    tl.store(out_ptr + (matrix * rows + row) * columns + column, out, mask=(row < rows) & (column < columns))
 
 
 @triton.jit
@@ -75,11 +102,10 @@ def _symmetric_kernel(
 
 @triton.jit
 def _product_kernel(
-    a_desc, x_desc, added_desc, out_desc, K, tiles_n, tiles_per_matrix, tiles, beta,
-    HAS_ADDED: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
-    INTERPRET: tl.constexpr,
+    a_desc, x_desc, out_desc, K, tiles_n, tiles_per_matrix, tiles,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, INTERPRET: tl.constexpr,
 ):  # fmt: skip
-    """out = A X + beta X with A (B, n, n), X (B, n, m).
+    """out = A X with A (B, n, n), X (B, n, m).
 
     Persistent, one program per multiprocessor, its two loops flattened into one: the loads of the next tile start
     under the stores of this one.
@@ -93,9 +119,6 @@ def _product_kernel(
             a = a_desc.load([matrix, row, k]).reshape(BLOCK_M, BLOCK_K)
             x = x_desc.load([matrix, k, column]).reshape(BLOCK_K, BLOCK_N)
             acc = _dot(a, x, acc, INTERPRET)
-        if HAS_ADDED:
-            added = added_desc.load([matrix, row, column]).reshape(BLOCK_M, BLOCK_N)
-            acc += beta * added.to(tl.float32)
         out_desc.store([matrix, row, column], acc.to(out_desc.dtype).reshape(1, BLOCK_M, BLOCK_N))
 
 
@@ -150,8 +173,8 @@ def symmetric_product(
     return out
 
 
-def product(a: torch.Tensor, x: torch.Tensor, beta: float = 0.0) -> torch.Tensor:
-    """A X + beta X for A (B, n, n) and X (B, n, m); 2 n^2 m FLOP a matrix."""
+def product(a: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """A X for A (B, n, n) and X (B, n, m); 2 n^2 m FLOP a matrix."""
     batch, n, m = x.shape
     out = torch.empty_like(x)
     config = PRODUCT_CONFIG
@@ -162,14 +185,11 @@ def product(a: torch.Tensor, x: torch.Tensor, beta: float = 0.0) -> torch.Tensor
     _product_kernel[(_programs(batch * per_matrix, x.device),)](
         TensorDescriptor.from_tensor(a, [1, block_m, block_k]),
         TensorDescriptor.from_tensor(x, [1, block_k, block_n]),
-        TensorDescriptor.from_tensor(x, [1, block_m, block_n]),
         TensorDescriptor.from_tensor(out, [1, block_m, block_n]),
         n,
         tiles_n,
         per_matrix,
         batch * per_matrix,
-        beta,
-        HAS_ADDED=beta != 0.0,
         BLOCK_M=block_m,
         BLOCK_N=block_n,
         BLOCK_K=block_k,
@@ -184,7 +204,7 @@ def _symmetric_form(x: torch.Tensor, steps: int) -> torch.Tensor:
     a, b, c = COEFFICIENTS
     for _ in range(steps):
         gram = symmetric_product(x, x)
-        x = product(symmetric_product(gram, gram, alpha=c, added=gram, beta=b), x, beta=a)
+        x = product(symmetric_product(gram, gram, alpha=c, added=gram, beta=b, diagonal=a), x)
     return x
 
 
@@ -236,15 +256,19 @@ def newton_schulz(
 
 
 def _normalised(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """x / (||x||_F + eps) as contiguous `dtype`, zero-padded to aligned rows (zero rows and columns stay zero)."""
+    """x / (||x||_F + eps) as contiguous `dtype`, zero-padded to aligned rows (zero rows and columns stay zero).
+
+    x is read twice, written once; a transposed view is turned in the same pass.
+    """
     batch, n, m = x.shape
     wide = torch.promote_types(x.dtype, torch.float32)
     scale = 1.0 / (torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True, dtype=wide) + EPS)
     rows, columns = (triton.cdiv(size, ALIGNMENT) * ALIGNMENT for size in (n, m))
-    if (rows, columns) == (n, m):
-        return torch.mul(x, scale, out=torch.empty(x.shape, dtype=dtype, device=x.device))
-    out = torch.zeros(batch, rows, columns, dtype=dtype, device=x.device)
-    out[:, :n, :m] = x * scale
+    out = torch.empty(batch, rows, columns, dtype=dtype, device=x.device)
+    block = _tile(columns, NORMALISE_BLOCK)
+    tiles_n = triton.cdiv(columns, block)
+    grid = (batch * triton.cdiv(rows, block) * tiles_n,)
+    _normalise_kernel[grid](x, scale, out, n, m, *x.stride(), rows, columns, tiles_n, BLOCK=block, num_warps=8)
     return out
 
 

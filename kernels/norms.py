@@ -18,7 +18,8 @@ import triton.language as tl
 
 ELEMENTS = 2048  # per program and step: rows times padded width
 NUM_WARPS = 4
-BACKWARD_PROGRAMS_PER_SM = 4
+BACKWARD_PROGRAMS_PER_SM = 2
+BACKWARD_STAGES = 4  # rows in flight per program: with so few programs, loads must run ahead of the sums
 
 
 @triton.jit
@@ -55,14 +56,15 @@ def _forward_kernel(
 @triton.jit
 def _backward_kernel(
     grad_out_ptr, grad_sum_ptr, x_ptr, weight_ptr, mean_ptr, rstd_ptr, grad_x_ptr, grad_weight_ptr, grad_bias_ptr,
-    T, D, LAYER: tl.constexpr, HAS_GRAD_SUM: tl.constexpr, ROWS: tl.constexpr, BLOCK_D: tl.constexpr,
+    T, D, LAYER: tl.constexpr, HAS_GRAD_SUM: tl.constexpr, STAGES: tl.constexpr, ROWS: tl.constexpr,
+    BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """Row groups pid, pid + programs, ...: their grad_x, and this program's share of the weight (and bias) gradient."""
     columns = tl.arange(0, BLOCK_D)
     weight = tl.load(weight_ptr + columns, mask=columns < D, other=0.0).to(tl.float32)[None, :]
     grad_weight = tl.zeros((ROWS, BLOCK_D), dtype=tl.float32)
     grad_bias = tl.zeros((ROWS, BLOCK_D), dtype=tl.float32)
-    for group in tl.range(tl.program_id(0), tl.cdiv(T, ROWS), tl.num_programs(0)):
+    for group in tl.range(tl.program_id(0), tl.cdiv(T, ROWS), tl.num_programs(0), num_stages=STAGES):
         rows = group * ROWS + tl.arange(0, ROWS)
         inside = (rows < T)[:, None] & (columns < D)[None, :]
         offsets = rows.to(tl.int64)[:, None] * D + columns[None, :]
@@ -129,7 +131,7 @@ def _backward(grad_out, grad_total, x, weight, mean, rstd):
     if rows:
         _backward_kernel[(programs,)](
             grad_out.contiguous(), grad_total, x, weight, mean, rstd, grad_x, shares[0], shares[-1], rows, width,
-            LAYER=mean is not None, HAS_GRAD_SUM=grad_total is not None, **tile,
+            LAYER=mean is not None, HAS_GRAD_SUM=grad_total is not None, STAGES=BACKWARD_STAGES, **tile,
         )  # fmt: skip
     sums = shares.sum(dim=1).to(weight.dtype)
     return grad_x, sums[0], sums[1] if mean is not None else None
