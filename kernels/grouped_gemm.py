@@ -39,29 +39,36 @@ class Tile(NamedTuple):
         return {"num_warps": self.num_warps, "num_stages": self.num_stages, "maxnreg": registers}
 
 
-TILES = {  # bf16 on an H100: shared memory holds `num_stages` slices of both operands (here up to 4 x 48 KiB of 227)
+TILES = {  # 16-bit operands on Hopper: shared memory holds several slices of both operands, up to 4 x 48 KiB of 227
     "up": Tile(128, 128, 64, 8, 4),  # two accumulators of 128 x 128, gate and up
     "rows": Tile(128, 256, 64, 8, 4),
     "down_backward": Tile(128, 128, 64, 8, 3, per_sm=2),
-    # The gathered operand gets the narrow side. Its row numbers take part in the pipeline: 5 stages are 3 buffers.
+    # The gathered operand gets the narrow side. Its row numbers are loaded two stages earlier, hence the many stages.
     "weight, left gathered": Tile(128, 256, 64, 8, 5),
-    "weight, right gathered": Tile(256, 128, 64, 8, 7),
+    "weight, right gathered": Tile(256, 128, 32, 8, 9),
 }
 
 
 def choose_tile(gemm: str, block_m: int, dtype: torch.dtype) -> Tile:
-    """Tile of a GEMM by name; few rows per expert or fp32 operands get smaller ones."""
+    """Tile of a GEMM by name; few rows per expert, fp32 operands or little shared memory get smaller ones."""
     if dtype == torch.float32:
         return Tile(min(block_m, 64), 64, 32, 4, 2)
-    if block_m >= 128:
+    if block_m >= 128 and has_large_shared_memory():
         return TILES[gemm]
-    return Tile(block_m, 64 if gemm == "up" else 128, 64, 4, 4, per_sm=2)
+    cols = 64 if gemm == "up" else 128
+    stages = 4 if has_large_shared_memory() else 2
+    return Tile(min(block_m, 64), cols, 64, 4, stages, per_sm=2)
 
 
 def choose_block_m(num_rows: int, num_experts: int, dtype: torch.dtype) -> int:
     """Rows in a tile: near the average group, between the smallest dot (16) and the largest useful tile."""
-    largest = 64 if dtype == torch.float32 else 128
+    largest = 128 if dtype != torch.float32 and has_large_shared_memory() else 64
     return max(16, min(largest, triton.next_power_of_2(num_rows // num_experts)))
+
+
+def has_large_shared_memory() -> bool:
+    """Whether the 227 KiB of data-center Hopper and Blackwell are there; other cards have 99 or 163."""
+    return INTERPRET or torch.cuda.get_device_capability()[0] in (9, 10)
 
 
 def has_tma(matrix: torch.Tensor) -> bool:

@@ -52,6 +52,8 @@ class _MoeExperts(torch.autograd.Function):
         x, topk_weight, gate_up_proj, down_proj, h, *tables = ctx.saved_tensors
         plan = RoutingPlan(*tables, ctx.block_m)
         grad_out = grad_out.contiguous()
+        # This thread has no CUDA context before its first launch, and encoding a TMA descriptor needs one.
+        grad_out.new_zeros(1)
         dh, wa, dweight = down_backward(grad_out, down_proj, h, topk_weight, plan)
         del h
         dx = combine(multiply_rows(dh, gate_up_proj, plan, transposed=False), plan, topk_weight.shape[1])

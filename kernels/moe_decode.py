@@ -17,8 +17,8 @@ import triton.language as tl
 from .common import INTERPRET
 from .moe import check_arguments
 
-UP = {"BLOCK_N": 8, "BLOCK_K": 1024, "num_warps": 4}
-DOWN = {"BLOCK_N": 8, "BLOCK_K": 512, "num_warps": 4}
+UP = {"BLOCK_N": 4, "BLOCK_K": 1024, "num_warps": 4}
+DOWN = {"BLOCK_N": 4, "BLOCK_K": 512, "num_warps": 4}
 INTERPRETED = {"BLOCK_N": 64, "BLOCK_K": 64}
 
 

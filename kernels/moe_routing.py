@@ -10,8 +10,9 @@ Every token chooses K of E experts. A grouped GEMM wants the chosen rows of one 
     3 place      row = base[b, e] + number of earlier slots of e in the same block
 
 The sort is stable, so a run is reproducible bit for bit. Nothing here reads a value back to the CPU: the number of
-tiles depends on the routing, so the GEMMs launch the largest number there can be and surplus programs leave at once.
-That keeps the whole layer capturable in a CUDA graph. The idea of grouping by expert: MegaBlocks, arXiv 2211.15841.
+tiles depends on the routing, so it stays on the device (`num_tiles`), and the GEMMs start a fixed number of programs
+that read how far to go. That keeps the whole layer capturable in a CUDA graph. The idea of grouping by expert:
+MegaBlocks, arXiv 2211.15841.
 """
 
 from typing import NamedTuple

@@ -145,7 +145,6 @@ def _down_backward_kernel(
     BLOCK_M: tl.constexpr,
     BLOCK_F: tl.constexpr,
     BLOCK_K: tl.constexpr,
-    STRIPS: tl.constexpr,
     TMA: tl.constexpr,
     PRECISION: tl.constexpr,
     INTERPRET: tl.constexpr,
@@ -164,15 +163,14 @@ def _down_backward_kernel(
             da = dot(grad_tile, w_tile, da, PRECISION, INTERPRET)
         row = rows.to(tl.int64)
         weight = tl.load(weight_of_slot + tl.load(slot_of_row + safe_rows)).to(tl.float32)
-        # In column strips: gate, up and their gradients for the whole tile at once would not fit in registers.
+        # In four column strips: gate, up and their gradients for the whole tile at once would not fit in registers.
         left, right = halves(da, BLOCK_M, BLOCK_F)
         part = tl.zeros([BLOCK_M], tl.float32)
-        for strip in tl.static_range(STRIPS):
-            da_strip = left if strip < STRIPS // 2 else right
-            if STRIPS == 4:
-                first, second = halves(da_strip, BLOCK_M, BLOCK_F // 2)
-                da_strip = first if strip % 2 == 0 else second
-            cols = f + strip * (BLOCK_F // STRIPS) + tl.arange(0, BLOCK_F // STRIPS)
+        for strip in tl.static_range(4):
+            half = left if strip < 2 else right
+            first, second = halves(half, BLOCK_M, BLOCK_F // 2)
+            da_strip = first if strip % 2 == 0 else second
+            cols = f + strip * (BLOCK_F // 4) + tl.arange(0, BLOCK_F // 4)
             part += _swiglu_backward(da_strip, weight, h, dh, wa, row, cols, real, F)
         tl.store(dweight_parts + row * num_f + pid % num_f, part, mask=real)
 
@@ -197,9 +195,6 @@ def _swiglu_backward(da, weight, h, dh, wa, row, cols, real, F: tl.constexpr):
     tl.store(dh + h_tile, dgate.to(dh.dtype.element_ty), mask=mask)
     tl.store(dh + h_tile + F, (da * silu).to(dh.dtype.element_ty), mask=mask)
     return part
-
-
-STRIPS = 4
 
 
 def down_backward(
@@ -230,7 +225,8 @@ def down_backward(
     _down_backward_kernel[persistent_grid(plan, num_f, tile)](
         grad_out, as_operand(flat, [tile.inner, tile.cols]), h, topk_weight, dh, wa, parts, plan.token_of_row,
         plan.slot_of_row, plan.tile_expert, plan.tile_row, plan.offsets, plan.num_tiles, flat.shape[0], D=d, F=f,
-        BLOCK_M=tile.rows, BLOCK_F=tile.cols, BLOCK_K=tile.inner, STRIPS=STRIPS, TMA=has_tma(flat), **dot_options(h.dtype), **tile.launch,
+        BLOCK_M=tile.rows, BLOCK_F=tile.cols, BLOCK_K=tile.inner, TMA=has_tma(flat),
+        **dot_options(h.dtype), **tile.launch,
     )  # fmt: skip
     return dh, wa, parts.sum(1)[plan.row_of_slot].view_as(topk_weight)
 
