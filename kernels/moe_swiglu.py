@@ -149,7 +149,7 @@ def _down_backward_kernel(
     PRECISION: tl.constexpr,
     INTERPRET: tl.constexpr,
 ):
-    """dA' = dO[token] @ W_down[e] for one tile, and everything that needs it while it is still in registers."""
+    """Tiles of dA' = dO[token] @ W_down[e], and everything that needs them while they are still in registers."""
     num_f: tl.constexpr = (F + BLOCK_F - 1) // BLOCK_F
     total = tl.load(num_tiles) * num_f
     for pid in tl.range(tl.program_id(0), total, tl.num_programs(0)):
