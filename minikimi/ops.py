@@ -1,19 +1,17 @@
 """The one seam between the model and its fast kernels.
 
 Each function here is a plain torch reference, readable and used on CPU, and hands over to a Triton kernel of the same
-meaning where that
-pays: on CUDA with Triton installed. `MINIKIMI_KERNELS=torch|triton` overrides the choice (on CPU, `triton` means
-Triton's interpreter). Lesson 16 writes the kernels. Shape letters: T tokens, P patches, H heads, d head width, R
-latent rank, E experts, K experts per token.
+meaning where that pays: on CUDA with Triton installed. `MINIKIMI_KERNELS=torch|triton` overrides the choice (on CPU,
+`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. Shape letters: T
+tokens, P patches, H heads, d head width, R latent rank, E experts, K experts per token.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import os
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,12 +22,21 @@ from torch.utils.checkpoint import checkpoint
 from minikimi.config import UserError
 from minikimi.model.rope import apply_rotary
 
-LOSS_CHUNK = 2048  # tokens whose logits exist at one time in `linear_cross_entropy`
+LOSS_CHUNK = 2**28  # logits that exist at one time in `linear_cross_entropy`: 1,638 tokens of 163,840 classes
+DECODE_TOKENS = 8  # up to so many tokens, experts are read one token at a time, without sorting
 
 
-@functools.cache
-def _kernels() -> ModuleType:
-    return importlib.import_module("minikimi_kernels")
+def _kernel(module: str, name: str) -> Callable[..., Any]:
+    """A kernel's entry point, loaded when first needed: importing minikimi does not import Triton."""
+    return getattr(importlib.import_module(f"minikimi_kernels.{module}"), name)
+
+
+def _lowered(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Under autocast, the tensors in its dtype, as torch's own matrix products would take them."""
+    device = tensors[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
 
 
 def triton_chosen(x: Tensor) -> bool:
@@ -45,9 +52,16 @@ def triton_chosen(x: Tensor) -> bool:
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) in float32, cast to x's dtype, times weight. x (..., D), weight (D,)."""
     if triton_chosen(x):
-        return _kernels().rms_norm(x, weight, eps)
+        return _kernel("norms", "rms_norm")(x, weight, eps)
     normed = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
     return normed.to(x.dtype) * weight
+
+
+def rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn the adjacent channel pairs of x (T, H, d) by the angles of (T, d/2); see `model/rope.py`."""
+    if triton_chosen(x):
+        return _kernel("rotary", "rotary")(x, cos, sin)
+    return apply_rotary(x, cos, sin)
 
 
 def segment_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, scale: float, causal: bool) -> Tensor:
@@ -70,7 +84,8 @@ def vision_attention(qkv: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, 
     to (P, H, d).
     """
     if triton_chosen(qkv):
-        return _kernels().vision_attention(qkv, cos, sin, cu_seqlens, max_seqlen)
+        (qkv,) = _lowered(qkv)
+        return _kernel("vision_attention", "vision_attention")(qkv, cos, sin, cu_seqlens, max_seqlen)
     q, k, v = qkv.unbind(1)
     q, k = apply_rotary(q, cos, sin), apply_rotary(k, cos, sin)
     return segment_attention(q, k, v, cu_seqlens, q.shape[-1] ** -0.5, causal=False)
@@ -90,7 +105,8 @@ def mla_attention(
     d_rope) shared by all
     heads, v (T, H, d_v) to (T, H, d_v)."""
     if triton_chosen(q_nope):
-        return _kernels().mla_attention(q_nope, q_rope, k_nope, k_rope, v, cu_seqlens, max_seqlen, scale)
+        parts = _lowered(q_nope, q_rope, k_nope, k_rope, v)
+        return _kernel("mla_attention", "mla_attention")(*parts, cu_seqlens, max_seqlen, scale)
     q = torch.cat([q_nope, q_rope], dim=-1)
     k = torch.cat([k_nope, k_rope[:, None].expand(-1, q.shape[1], -1)], dim=-1)
     return segment_attention(q, k, v, cu_seqlens, scale, causal=True)
@@ -107,7 +123,7 @@ def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor,
     (B, H, R).
     """
     if triton_chosen(q_latent):
-        return _kernels().mla_decode(q_latent, q_rope, cache, lengths, scale)
+        return _kernel("mla_decode", "mla_decode")(q_latent, q_rope, cache, lengths, scale)
     q = torch.cat([q_latent, q_rope], dim=-1)
     scores = torch.einsum("bhr,blr->bhl", q, cache.to(q.dtype))
     weights = masked_softmax(scores.float() * scale, lengths).to(q.dtype)
@@ -122,7 +138,10 @@ def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tenso
     cost nothing.
     """
     if triton_chosen(x):
-        return _kernels().moe_experts(x, indices, weights, gate_up_proj, down_proj)
+        x_low, *experts = _lowered(x, gate_up_proj, down_proj)
+        decoding = len(x) <= DECODE_TOKENS and not torch.is_grad_enabled()
+        run = _kernel("moe_decode", "moe_decode") if decoding else _kernel("moe", "moe_experts")
+        return run(x_low, indices, weights, *experts).to(x.dtype)
     top_k, num_experts = indices.shape[1], len(gate_up_proj)
     order = indices.flatten().argsort(stable=True)  # (T*K,) slots, expert by expert
     token = order // top_k
@@ -143,12 +162,14 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, ignore_
     Positions with `ignore_index` do not count; 0 (with zero gradients) if none counts.
     """
     if triton_chosen(hidden):
-        return _kernels().linear_cross_entropy(hidden, weight, labels, ignore_index)
+        hidden, weight = _lowered(hidden, weight)
+        return _kernel("linear_cross_entropy", "linear_cross_entropy")(hidden, weight, labels, ignore_index)
     keep = labels != ignore_index
     hidden, labels = hidden[keep], labels[keep]
     total = (hidden.sum() + weight[0, 0]) * 0.0
-    for h, target in zip(hidden.split(LOSS_CHUNK), labels.split(LOSS_CHUNK), strict=True):
-        if len(hidden) > LOSS_CHUNK:
+    chunk = max(1, LOSS_CHUNK // len(weight))
+    for h, target in zip(hidden.split(chunk), labels.split(chunk), strict=True):
+        if len(hidden) > chunk:
             total = total + checkpoint(_chunk_loss, h, weight, target, use_reentrant=False)
         else:
             total = total + _chunk_loss(h, weight, target)
@@ -157,3 +178,12 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, ignore_
 
 def _chunk_loss(hidden: Tensor, weight: Tensor, labels: Tensor) -> Any:
     return F.cross_entropy(F.linear(hidden, weight).float(), labels, reduction="sum")
+
+
+def newton_schulz(matrices: Tensor, steps: int, dtype: torch.dtype | None, reference: Callable[..., Tensor]) -> Tensor:
+    """Muon's orthogonalisation of matrices (B, n, m): the kernel on CUDA (fp16, triangular tiles) unless a `dtype` is
+    asked for, else the optimizer's own `reference(matrices, steps, dtype)`, handed in since imports point one way.
+    """
+    if dtype is None and matrices.is_cuda and triton_chosen(matrices):
+        return _kernel("newton_schulz", "newton_schulz")(matrices, steps).to(matrices.dtype)
+    return reference(matrices, steps, dtype)

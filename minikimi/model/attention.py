@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from minikimi import ops
 from minikimi.config import TextConfig
 from minikimi.model.norm import RMSNorm
-from minikimi.model.rope import apply_rotary
 
 
 class LatentCache:
@@ -63,14 +62,14 @@ class LatentAttention(nn.Module):
         """x (T, D) to q_nope (T, H, d_nope) and the turned q_rope (T, H, d_rope)."""
         q = self.q_proj(x).unflatten(-1, (self.num_heads, -1))
         q_nope, q_rope = q.split([self.nope, self.rope], dim=-1)
-        return q_nope, apply_rotary(q_rope, cos, sin)
+        return q_nope, ops.rotary(q_rope, cos, sin)
 
     def latents(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
         """x (T, D) to what is cached: the normed latent (T, R) and the one turned key (T, d_rope) that all heads
         share.
         """
         latent, k_rope = self.kv_a_proj_with_mqa(x).split([self.rank, self.rope], dim=-1)
-        return self.kv_a_layernorm(latent), apply_rotary(k_rope[:, None], cos, sin)[:, 0]
+        return self.kv_a_layernorm(latent), ops.rotary(k_rope[:, None], cos, sin)[:, 0]
 
     def expand(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (..., R) to keys without position (..., H, d_nope) and values (..., H, d_v)."""

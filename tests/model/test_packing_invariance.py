@@ -151,7 +151,7 @@ def test_wide_vocabulary_loss_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None
     """The loss works through chunks of tokens with recomputation; value and gradients are those of one piece."""
     from minikimi import ops
 
-    monkeypatch.setattr(ops, "LOSS_CHUNK", 4)
+    monkeypatch.setattr(ops, "LOSS_CHUNK", 4 * 9)  # 4 tokens of 9 classes
     g = torch.Generator().manual_seed(0)
     hidden, weight = torch.randn(11, 6, generator=g), torch.randn(9, 6, generator=g)
     labels = torch.randint(0, 9, (11,), generator=g)

@@ -107,7 +107,7 @@ def half_split_in_tower(mp, model):
 
 
 def half_split_in_text(mp, model):
-    mp.setattr(attention, "apply_rotary", half_split)
+    mp.setattr(ops, "rotary", half_split)
 
 
 def height_first(mp, model):

@@ -1,4 +1,4 @@
-"""Whole runs through the command line: every stage, killed and resumed to the same bits, and what ends in one clear line."""
+"""Whole runs through the command line: every stage, kill and resume to the same bits, errors in one clear line."""
 
 import csv
 import json
