@@ -62,8 +62,8 @@ def _write(
 
 
 def number(rng: Rng, held_out: bool) -> Scene:
-    """A handwritten number of two or three digits, 10 to 999; the answer is its digits."""
-    low, high = pick(rng, [(10, 99), (100, 999)])
+    """A handwritten number of one, two or three digits, equally often; the answer is its digits."""
+    low, high = pick(rng, [(0, 9), (10, 99), (100, 999)])
     value = str(between(rng, low, high))
     while text_held_out(value) != held_out:
         value = str(between(rng, low, high))
@@ -84,7 +84,7 @@ def _print(text: str, font_name: str, size: int) -> Image.Image:
 
 
 def word(rng: Rng, held_out: bool) -> Scene:
-    """A printed word or code of three to five capitals; the answer is the same letters."""
+    """A printed word of three to five capitals or a code of one to five; the answer is the same letters."""
     text = draw_text(rng)
     while text_held_out(text) != held_out:
         text = draw_text(rng)

@@ -37,7 +37,7 @@ CONSONANTS = "BCDFGHJKLMNPQRSTVWXYZ"
 
 
 def draw_text(rng: np.random.Generator) -> str:
-    """One word of the list or, as often, a code of 3 to 5 consonants."""
+    """One word of the list or, as often, a code of 1 to 5 consonants."""
     if rng.random() < 0.5:
         return WORDS[rng.integers(len(WORDS))]
-    return "".join(CONSONANTS[i] for i in rng.integers(len(CONSONANTS), size=rng.integers(3, 6)))
+    return "".join(CONSONANTS[i] for i in rng.integers(len(CONSONANTS), size=rng.integers(1, 6)))
