@@ -147,7 +147,8 @@ def symmetric_product(
     """
     batch, n, depth = a.shape
     out = a.new_empty(batch, n, n)
-    block, block_k = _tile(n, SYMMETRIC_CONFIG["BLOCK"]), _tile(depth, SYMMETRIC_CONFIG["BLOCK_K"])
+    words = a.element_size() // 2  # fp32 tiles must be half as deep to fit
+    block, block_k = _tile(n, SYMMETRIC_CONFIG["BLOCK"]), _tile(depth, SYMMETRIC_CONFIG["BLOCK_K"] // words)
     side = triton.cdiv(n, block)
     per_matrix = side * (side + 1) // 2
     operand = [1, block, block_k]
@@ -178,8 +179,9 @@ def product(a: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     batch, n, m = x.shape
     out = torch.empty_like(x)
     config = PRODUCT_CONFIG
-    block_m, block_n = _tile(n, config["BLOCK_M"]), _tile(m, config["BLOCK_N"])
-    block_k = _tile(n, config["BLOCK_K"])
+    words = x.element_size() // 2
+    block_m, block_n = _tile(n, config["BLOCK_M"]), _tile(m, config["BLOCK_N"] // words)
+    block_k = _tile(n, config["BLOCK_K"] // words)
     tiles_n = triton.cdiv(m, block_n)
     per_matrix = triton.cdiv(n, block_m) * tiles_n
     _product_kernel[(_programs(batch * per_matrix, x.device),)](
