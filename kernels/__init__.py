@@ -9,11 +9,17 @@ from types import ModuleType
 
 __all__ = [
     "linear_cross_entropy",
+    "mla_attention",
+    "mla_decode",
+    "moe",
+    "moe_decode",
+    "moe_routing",
     "newton_schulz",
     "norms",
     "rotary",
     "stochastic_rounding",
     "swiglu",
+    "vision_attention",
 ]
 
 
