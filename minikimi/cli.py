@@ -41,6 +41,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     train_parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     train_parser.add_argument("--overwrite", action="store_true", help="start again, deleting the stages of an old run")
+    train_parser.add_argument("--help-stage", action="store_true", help="list every setting of a stage")
     train_parser.set_defaults(call=train, passes_on=True)
 
     evaluate_parser = verbs.add_parser("evaluate", help="evaluate a finished run and write its report")
@@ -85,12 +86,16 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, rest
 
 
-TRAIN_NOTE = "Any setting of a stage can follow, e.g. --model.lr=1e-3 --trainer.max_steps=50 --data.max_tokens=1024."
+TRAIN_NOTE = "Any setting of a stage can follow (--help-stage lists them), e.g. --model.lr=1e-3 --trainer.max_steps=50."
 
 
 def train(options: argparse.Namespace, overrides: list[str]) -> int:
     from minikimi.training.pipeline import STAGES, stage_config, train_stages
 
+    if options.help_stage:
+        from minikimi.training.lightning_cli import print_settings
+
+        print_settings()
     if options.preset not in PRESETS:
         raise UserError(f"unknown preset {options.preset!r}; choose one of {', '.join(PRESETS)}")
     stages = (options.stage,) if options.stage else STAGES

@@ -261,12 +261,12 @@ PRESETS: dict[str, KimiVLConfig] = {
              max_position_embeddings=1024),
     ),
     "small": _preset(
-        dict(hidden_size=144, num_attention_heads=4, num_hidden_layers=4, intermediate_size=384,
+        dict(hidden_size=128, num_attention_heads=4, num_hidden_layers=3, intermediate_size=384,
              init_pos_emb_height=12, init_pos_emb_width=12),
-        dict(hidden_size=192, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4, intermediate_size=512,
-             moe_intermediate_size=128, n_routed_experts=16, num_experts_per_tok=4, n_shared_experts=1, kv_lora_rank=64,
+        dict(hidden_size=128, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=4, intermediate_size=384,
+             moe_intermediate_size=64, n_routed_experts=16, num_experts_per_tok=4, n_shared_experts=1, kv_lora_rank=64,
              qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, routed_scaling_factor=1.9908,
-             max_position_embeddings=4096),
+             initializer_range=0.05, max_position_embeddings=4096),
     ),
     "base": _preset(
         dict(hidden_size=576, num_attention_heads=8, num_hidden_layers=12, intermediate_size=2304,

@@ -1,4 +1,4 @@
-"""The library on its Triton kernels (interpreted) computes what it computes in torch: each stage's loss and gradients."""
+"""The library on its Triton kernels (interpreted) computes what it does in torch: each stage's loss and gradients."""
 
 import pytest
 import torch

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-COLOURS = {"vit": "#2a6fdb", "align": "#d9822b", "joint": "#2b9a66", "sft": "#a8408f"}
+COLOURS = {"text": "#8a6d3b", "vit": "#2a6fdb", "align": "#d9822b", "joint": "#2b9a66", "sft": "#a8408f"}
 DPI = 130
 
 

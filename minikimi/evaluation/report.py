@@ -20,9 +20,10 @@ from minikimi.evaluation import figures
 from minikimi.evaluation.page import STYLE, absent, count, embed, page, panels, percent, section
 
 STAGES = {
+    "text": ("Text", "the language model alone, on words"),
     "vit": ("ViT training", "image-text pairs: contrastive and caption loss"),
     "align": ("Alignment", "projector and ViT meet the language model"),
-    "joint": ("Joint training", "text and six kinds of image data"),
+    "joint": ("Joint training", "pictures and text, every word is learnt"),
     "sft": ("Fine-tuning", "questions and answers, loss on answers"),
 }
 SHOWN_SAMPLES = 16

@@ -1,7 +1,7 @@
 """From YAML to Trainer, module and data with LightningCLI: typed, overridable on the command line, unknown keys
 rejected.
 
-All options of a stage: `minikimi train --preset small --stage joint --help-stage`.
+All settings of a stage, with their types: `minikimi train --help-stage`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ class StageCLI(LightningCLI):
         parser.link_arguments("trainer.max_steps", "data.steps")
 
 
+def print_settings() -> None:
+    """Print every setting of a stage and end the program, as `--help` does."""
+    StageCLI(Training, PackedData, run=False, args=["--help"], save_config_callback=None)
+
+
 def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Training, PackedData]:
     """Trainer, module and data of one stage that writes into `directory`; the resolved configuration is saved there."""
     cli = StageCLI(
@@ -40,6 +45,7 @@ def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Trai
         seed_everything_default=0,
         trainer_defaults={
             "default_root_dir": str(directory),
+            "max_epochs": 1,  # the loader is as long as the stage
             "logger": False,
             "enable_model_summary": False,
             "enable_checkpointing": True,

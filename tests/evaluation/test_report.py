@@ -25,7 +25,7 @@ TASKS = {"caption": 0.81, "ocr": 0.64, "charts": 0.42, "agent": 0.93, "knowledge
 
 def fake_run(run: Path, samples: int = 24) -> Path:
     """A run as training and evaluation leave it, with empty cells where a stage has no such value."""
-    for number, stage in enumerate(("vit", "align", "joint", "sft")):
+    for number, stage in enumerate(("text", "vit", "align", "joint", "sft")):
         (run / stage).mkdir(parents=True)
         lines = ["step,loss,loss_siglip,loss_caption,lr,grad_norm,max_violation,tokens_per_second"]
         for step in range(1, 301):
@@ -33,7 +33,7 @@ def fake_run(run: Path, samples: int = 24) -> Path:
             parts = f"{loss / 3:.4f},{loss / 2:.4f}" if stage == "vit" else ","
             lines.append(f"{step},{loss:.4f},{parts},{1e-3 * (1 - step / 301):.6g},1.1,{2 / (1 + step / 40):.4f},5000")
         (run / stage / "metrics.csv").write_text("\n".join(lines) + "\n")
-        if number > 1:
+        if number > 2:
             (run / stage / "expert_load.csv").write_text(expert_loads())
     (run / "samples").mkdir()
     for i in range(samples):
@@ -63,7 +63,7 @@ def evaluation(samples: int) -> dict:
     ]  # fmt: skip
     return {
         "tasks": tasks, "mean": {"exact": 0.62, "blind": 0.155, "prior": 0.124}, "samples": kept,
-        "stages": {s: {"minutes": 3.2, "steps": 300, "tokens": 812_345} for s in ("vit", "align", "joint", "sft")},
+        "stages": {s: {"minutes": 3.2, "steps": 300, "tokens": 812_345} for s in STAGES},
         "minutes": 14.1, "peak_memory_gib": 1.93, "machine": "2 CPUs", "command": "minikimi train --preset small",
         "date": "2026-01-31", "preset": "small", "parameters": 7_654_321, "active_parameters": 4_200_000,
     }  # fmt: skip

@@ -20,56 +20,46 @@ COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
 JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]
 
 
-@pytest.fixture(scope="module")
-def finished_run(tmp_path_factory) -> Path:
-    """`make train-nano`, all of it, in a directory of its own."""
-    run = tmp_path_factory.mktemp("runs") / "nano"
-    begin = time.monotonic()
-    subprocess.run([*COMMAND, "--run", run], check=True, timeout=280, capture_output=True)
-    (run / "seconds").write_text(str(time.monotonic() - begin))
-    return run
-
-
-def test_nano_runs_every_stage_in_under_90_seconds(finished_run: Path) -> None:
+def test_nano_runs_every_stage_in_under_90_seconds(nano_run: Path) -> None:
     for stage in STAGES:
-        with (finished_run / stage / "metrics.csv").open() as file:
+        with (nano_run / stage / "metrics.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert [int(row["step"]) for row in rows] == list(range(1, 7)), stage
         assert float(rows[-1]["loss"]) < float(rows[0]["loss"]), stage
-        assert not (finished_run / stage / "last.ckpt").exists()
-    assert float((finished_run / "seconds").read_text()) < 90
+        assert not (nano_run / stage / "last.ckpt").exists()
+    assert float((nano_run / "seconds").read_text()) < 90
 
 
-def test_finished_run_has_evaluation_and_report(finished_run: Path) -> None:
-    result = json.loads((finished_run / "evaluation.json").read_text())
+def test_nano_run_has_evaluation_and_report(nano_run: Path) -> None:
+    result = json.loads((nano_run / "evaluation.json").read_text())
     assert set(result["stages"]) == set(STAGES)
     assert all(0 <= task["exact"] <= 1 and task["n"] == 8 for task in result["tasks"].values())
-    page = (finished_run / "report.html").read_text()
+    page = (nano_run / "report.html").read_text()
     assert "OpenMoji" in page and len(result["samples"]) == 24
 
 
-def test_alignment_moves_only_tower_and_projector(finished_run: Path) -> None:
+def test_alignment_moves_only_tower_and_projector(nano_run: Path) -> None:
     """Alignment starts from the ViT stage's model, whose language model is the text stage's."""
-    text, vit, align = (load_file(finished_run / s / "model" / "model.safetensors") for s in ("text", "vit", "align"))
+    text, vit, align = (load_file(nano_run / s / "model" / "model.safetensors") for s in ("text", "vit", "align"))
     moved = {name.split(".")[0] for name in align if not torch.equal(align[name], vit[name])}
     assert moved == {"vision_tower", "multi_modal_projector"}
     assert {name.split(".")[0] for name in vit if not torch.equal(text[name], vit[name])} == {"vision_tower"}
 
 
-def test_expert_load_is_recorded_and_bias_moves(finished_run: Path) -> None:
-    weights = load_file(finished_run / "joint" / "model" / "model.safetensors")
+def test_expert_load_is_recorded_and_bias_moves(nano_run: Path) -> None:
+    weights = load_file(nano_run / "joint" / "model" / "model.safetensors")
     biases = [tensor for name, tensor in weights.items() if name.endswith("e_score_correction_bias")]
     assert biases and all(b.abs().max() > 1e-4 and abs(b.mean()) < 1e-6 for b in biases)
 
 
-def test_chat_answers_and_bad_pictures_end_in_one_line(finished_run: Path, capsys, tmp_path: Path) -> None:
-    picture = finished_run / "samples" / "00.png"
-    assert main(["chat", str(picture), "What is this?", "--model", str(finished_run), "--max-new-tokens", "4"]) == 0
+def test_chat_answers_and_bad_pictures_end_in_one_line(nano_run: Path, capsys, tmp_path: Path) -> None:
+    picture = nano_run / "samples" / "00.png"
+    assert main(["chat", str(picture), "What is this?", "--model", str(nano_run), "--max-new-tokens", "4"]) == 0
     capsys.readouterr()
     broken = tmp_path / "broken.png"
     broken.write_bytes(picture.read_bytes()[:100])
     for path in (broken, tmp_path / "missing.png"):
-        assert main(["chat", str(path), "What is this?", "--model", str(finished_run)]) == 2
+        assert main(["chat", str(path), "What is this?", "--model", str(nano_run)]) == 2
         message = capsys.readouterr().err
         assert path.name in message and message.count("\n") == 1
 
@@ -104,11 +94,11 @@ def test_killed_twice_and_resumed_gives_the_same_bits(tmp_path: Path) -> None:
     assert columns[0] == columns[1]
 
 
-def test_existing_run_is_not_touched_without_a_word(finished_run: Path, capsys) -> None:
-    before = (finished_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns
-    assert main(["train", "--preset", "nano", "--run", str(finished_run)]) == 2
+def test_existing_run_is_not_touched_without_a_word(nano_run: Path, capsys) -> None:
+    before = (nano_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns
+    assert main(["train", "--preset", "nano", "--run", str(nano_run)]) == 2
     assert "--resume to go on, or --overwrite" in capsys.readouterr().err
-    assert (finished_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns == before
+    assert (nano_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,10 @@ from minikimi.data.world.canvas import (
 from minikimi.data.world.holdout import place_held_out
 from minikimi.data.world.vocabulary import LAYOUTS, NAMES, PLACES
 
-SIZES = (32, 48)  # longest side of a picture, px
-# layout -> ranges of width and height in px: every cell holds a picture with room to move. A row is always lower than
-# a grid and never leaves room above or below for a second row: `left` cannot be taken for `top left`, even when a
-# thing stands alone.
-CANVAS = {
-    "grid": ((88, 140), (88, 140)),
-    "row of two": ((76, 126), (42, 60)),
-    "row of three": ((105, 140), (42, 60)),
-}
+SIZES = (36, 52)  # longest side of a picture, px
+CELL = 56  # side of a cell, px
+FREE = 27  # most free paper to the right and below, px: never room for another cell, so that `left` cannot be taken
+# for `top left`, nor `right` for `middle`, even when a thing stands alone
 ALLOWED = {p: [n for n in NAMES if not place_held_out(n, p)] for p in PLACES}
 RESERVED = {p: [n for n in NAMES if place_held_out(n, p)] for p in PLACES}
 
@@ -59,11 +54,11 @@ def _arrange(rng: Rng, count: tuple[int, int], held_out: bool) -> tuple[Canvas, 
         if held_out:
             pool = NAMES if things else RESERVED[place]
         things[place] = pick(rng, [name for name in pool if name not in things.values()])
-    canvas = Canvas.blank(rng, draw_resolution(rng, *CANVAS[layout], held_out))
-    for place, cell in zip(places, canvas.cells(rows, columns), strict=True):
+    width, height = CELL * columns, CELL * rows
+    canvas = Canvas.blank(rng, draw_resolution(rng, (width, width + FREE), (height, height + FREE), held_out))
+    for place, cell in zip(places, canvas.cells(rows, columns, CELL), strict=True):
         if place in things:
-            room = min(cell[2] - cell[0], cell[3] - cell[1], SIZES[1])
-            canvas.paste(rng, things[place], between(rng, SIZES[0], room), cell)
+            canvas.paste(rng, things[place], between(rng, *SIZES), cell)
     return (
         canvas,
         {place: things[place] for place in places if place in things},

@@ -20,8 +20,9 @@ from minikimi.data.world.holdout import text_held_out
 from minikimi.data.world.vocabulary import INKS
 from minikimi.data.world.words import draw_text
 
-DIGIT_SIZES = (20, 28)
-FONT_SIZES = (16, 24)
+CELL = 28  # px: 2 x 2 patches
+DIGIT_SIZES = (22, 26)
+FONT_SIZES = (18, 24)
 
 NUMBER_QUESTIONS = [
     "Which number is written here?",
@@ -35,29 +36,19 @@ WORD_QUESTIONS = [
 ]
 
 
-def _write(
-    rng: Rng,
-    glyphs: list[Image.Image],
-    gap: tuple[int, int],
-    wobble: int,
-    held_out: bool,
-) -> Canvas:
-    """Masks (L, 255 = ink) side by side from left to right, `gap` px apart, in one ink somewhere on a sheet."""
-    gaps = [between(rng, *gap) for _ in glyphs[1:]]
-    drops = [between(rng, 0, wobble) for _ in glyphs]
-    width = sum(g.width for g in glyphs) + sum(gaps)
-    height = max(g.height for g in glyphs) + wobble
-    widths, heights = (
-        (max(56, width + 6), max(70, width + 28)),
-        (max(42, height + 6), max(64, height + 20)),
-    )
-    canvas = Canvas.blank(rng, draw_resolution(rng, widths, heights, held_out))
-    x = between(rng, 3, canvas.image.width - width - 3)
-    y = between(rng, 3, canvas.image.height - height - 3)
+def _write(rng: Rng, glyphs: list[Image.Image], held_out: bool) -> Canvas:
+    """Masks (L, 255 = ink) from left to right in one ink, one to a cell of 28 px, up to 2 px from the cell's middle.
+
+    As on a letter board, the first cell is at the top left, and a cell is what becomes one image token: to read at any
+    offset, a vision transformer needs far more pictures than minutes allow. How much free paper follows is drawn.
+    """
+    width, height = CELL * len(glyphs), CELL
+    canvas = Canvas.blank(rng, draw_resolution(rng, (width, width + 40), (height, height + 40), held_out))
     ink = pick(rng, INKS)
-    for glyph, space, drop in zip(glyphs, [*gaps, 0], drops, strict=True):
-        canvas.image.paste(ink, (x, y + drop), glyph)
-        x += glyph.width + space
+    for i, glyph in enumerate(glyphs):
+        x = CELL * i + (CELL - glyph.width) // 2 + between(rng, -2, 2)
+        y = (CELL - glyph.height) // 2 + between(rng, -2, 2)
+        canvas.image.paste(ink, (x, y), glyph)
     return canvas
 
 
@@ -69,17 +60,17 @@ def number(rng: Rng, held_out: bool) -> Scene:
         value = str(between(rng, low, high))
     size = between(rng, *DIGIT_SIZES)
     indices = [pick(rng, art.digit_indices(int(d), held_out)) for d in value]
-    canvas = _write(rng, [art.digit_mask(i, size) for i in indices], (-2, 3), 3, held_out)
+    canvas = _write(rng, [art.digit_mask(i, size) for i in indices], held_out)
     facts = canvas.facts("number", value=value, digit_indices=indices)
     return Scene(canvas.image, pick(rng, NUMBER_QUESTIONS), value, f"the number {value}", facts)
 
 
-def _print(text: str, font_name: str, size: int) -> Image.Image:
-    """`text` set in one line, as a mask cut to the ink."""
+def _print(letter: str, font_name: str, size: int) -> Image.Image:
+    """`letter` as a mask cut to the ink."""
     face = art.font(font_name, size)
-    left, top, right, bottom = (int(side) for side in face.getbbox(text))
+    left, top, right, bottom = (int(side) for side in face.getbbox(letter))
     mask = Image.new("L", (right - left, bottom - top))
-    ImageDraw.Draw(mask).text((-left, -top), text, fill=255, font=face)
+    ImageDraw.Draw(mask).text((-left, -top), letter, fill=255, font=face)
     return mask
 
 
@@ -89,6 +80,6 @@ def word(rng: Rng, held_out: bool) -> Scene:
     while text_held_out(text) != held_out:
         text = draw_text(rng)
     font_name, size = pick(rng, art.FONTS), between(rng, *FONT_SIZES)
-    canvas = _write(rng, [_print(text, font_name, size)], (0, 0), 0, held_out)
+    canvas = _write(rng, [_print(letter, font_name, size) for letter in text], held_out)
     facts = canvas.facts("word", value=text, font=font_name, size=size)
     return Scene(canvas.image, pick(rng, WORD_QUESTIONS), text, f"the word {text}", facts)

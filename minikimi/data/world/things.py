@@ -26,8 +26,10 @@ from minikimi.data.world.vocabulary import (
 )
 
 GRIDS = [(2, 2), (2, 3), (3, 2), (3, 3)]
-COUNT_SIZES = (26, 38)  # longest side of a counted picture, px
-CELL_SIDES = (32, 46)  # side of one cell of a counting grid, px
+COUNT_SIZES = (22, 26)  # longest side of a counted picture, px
+COUNT_CELL = 28  # side of one cell of a counting grid, px
+CELL = 56  # side of the cell of a lone picture, px
+FREE = 27  # most free paper to the right and below, px
 
 COUNT_PAIRS = {
     held_out: [(name, n) for name in NAMES for n in COUNTS if count_held_out(name, n) == held_out]
@@ -76,34 +78,32 @@ def count(rng: Rng, held_out: bool) -> Scene:
     rows, columns = pick(rng, [(r, c) for r, c in GRIDS if r * c >= len(names)])
     size = draw_resolution(
         rng,
-        (columns * CELL_SIDES[0], columns * CELL_SIDES[1]),
-        (rows * CELL_SIDES[0], rows * CELL_SIDES[1]),
+        (columns * COUNT_CELL, columns * COUNT_CELL + FREE),
+        (rows * COUNT_CELL, rows * COUNT_CELL + FREE),
         held_out,
     )
     canvas = Canvas.blank(rng, size)
-    cells = canvas.cells(rows, columns)
+    cells = canvas.cells(rows, columns, COUNT_CELL)
     chosen = sorted(zip(rng.permutation(len(cells))[: len(names)].tolist(), names, strict=True))
     for cell, name in ((cells[i], name) for i, name in chosen):
-        room = min(cell[2] - cell[0], cell[3] - cell[1], COUNT_SIZES[1])
-        canvas.paste(rng, name, between(rng, COUNT_SIZES[0], room), cell)
+        canvas.paste(rng, name, between(rng, *COUNT_SIZES), cell)
     question = pick(rng, COUNT_QUESTIONS).format(plural(target))
     facts = canvas.facts("count", target=target, count=n)
     return Scene(canvas.image, question, str(n), tally([name for _, name in chosen]), facts)
 
 
 def _alone(rng: Rng, name: str, sizes: tuple[int, int], held_out: bool) -> Canvas:
-    """One picture somewhere on a sheet, on a background of the split."""
+    """One picture in the first cell of a sheet, on a background of the split."""
     background = pick(rng, [b for b in COLOURS if background_held_out(name, b) == held_out])
-    canvas = Canvas.blank(rng, draw_resolution(rng, (56, 112), (56, 98), held_out), background)
-    size = min(between(rng, *sizes), min(canvas.image.size) - 4)
-    canvas.paste(rng, name, size, (2, 2, canvas.image.width - 2, canvas.image.height - 2))
+    canvas = Canvas.blank(rng, draw_resolution(rng, (CELL, CELL + FREE), (CELL, CELL + FREE), held_out), background)
+    canvas.paste(rng, name, between(rng, *sizes), canvas.cells(1, 1, CELL)[0])
     return canvas
 
 
 def group(rng: Rng, held_out: bool) -> Scene:
     """One picture; the answer is its group."""
     name = pick(rng, NAMES)
-    canvas = _alone(rng, name, (32, 48), held_out)
+    canvas = _alone(rng, name, (36, 52), held_out)
     return Scene(
         canvas.image,
         pick(rng, GROUP_QUESTIONS),
@@ -116,6 +116,6 @@ def group(rng: Rng, held_out: bool) -> Scene:
 def flag(rng: Rng, held_out: bool) -> Scene:
     """One flag; the answer is its country."""
     country = pick(rng, COUNTRIES)
-    canvas = _alone(rng, country, (42, 64), held_out)
+    canvas = _alone(rng, country, (42, 54), held_out)
     facts = canvas.facts("flag", name=country)
     return Scene(canvas.image, pick(rng, FLAG_QUESTIONS), country, f"flag of {country}", facts)
