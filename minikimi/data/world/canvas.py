@@ -34,9 +34,10 @@ def draw_resolution(rng: Rng, widths: tuple[int, int], heights: tuple[int, int],
     return width, pick(rng, allowed)
 
 
-def _near_middle(rng: Rng, room: int) -> int:
-    """An offset up to 2 px from half of `room`, within 0 and `room`."""
-    return min(max(room // 2 + between(rng, -2, 2), 0), room)
+def near_middle(rng: Rng, side: int, length: int) -> int:
+    """Where a thing of `length` px starts in a cell of `side` px: up to 2 px off the middle, 1 px of paper left."""
+    room = side - length
+    return min(max(room // 2 + between(rng, -2, 2), 1), room - 1)
 
 
 @dataclass
@@ -54,11 +55,10 @@ class Canvas:
         return cls(Image.new("RGB", size, BACKGROUNDS[background]), background)
 
     def paste(self, rng: Rng, name: str, size: int, cell: tuple[int, int, int, int]) -> None:
-        """Draw the picture `name`, longest side `size` px, up to 2 px from the middle of `cell` (left, top, right,
-        bottom), never beyond its borders."""
+        """Draw the picture `name`, longest side `size` px, near the middle of `cell` (left, top, right, bottom)."""
         drawn = picture(name, size)
-        left = cell[0] + _near_middle(rng, cell[2] - cell[0] - drawn.width)
-        top = cell[1] + _near_middle(rng, cell[3] - cell[1] - drawn.height)
+        left = cell[0] + near_middle(rng, cell[2] - cell[0], drawn.width)
+        top = cell[1] + near_middle(rng, cell[3] - cell[1], drawn.height)
         self.image.paste(drawn, (left, top), drawn)
         self.placements.append({"name": name, "box": (left, top, left + drawn.width, top + drawn.height)})
 

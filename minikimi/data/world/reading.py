@@ -14,6 +14,7 @@ from minikimi.data.world.canvas import (
     Scene,
     between,
     draw_resolution,
+    near_middle,
     pick,
 )
 from minikimi.data.world.holdout import text_held_out
@@ -22,7 +23,7 @@ from minikimi.data.world.words import draw_text
 
 CELL = 28  # px: 2 x 2 patches
 DIGIT_SIZES = (22, 26)
-FONT_SIZES = (18, 24)
+FONT_SIZES = (17, 22)
 
 NUMBER_QUESTIONS = [
     "Which number is written here?",
@@ -46,8 +47,7 @@ def _write(rng: Rng, glyphs: list[Image.Image], held_out: bool) -> Canvas:
     canvas = Canvas.blank(rng, draw_resolution(rng, (width, width + 40), (height, height + 40), held_out))
     ink = pick(rng, INKS)
     for i, glyph in enumerate(glyphs):
-        x = CELL * i + (CELL - glyph.width) // 2 + between(rng, -2, 2)
-        y = (CELL - glyph.height) // 2 + between(rng, -2, 2)
+        x, y = CELL * i + near_middle(rng, CELL, glyph.width), near_middle(rng, CELL, glyph.height)
         canvas.image.paste(ink, (x, y), glyph)
     return canvas
 
