@@ -370,8 +370,8 @@ print("equal bit for bit: rotary tables, turned heads, resized table")
 # %% [markdown]
 # ## The measurement: train on small pictures, test on large ones
 #
-# The report says that the resized table alone "becomes inadequate" as resolution grows, and that RoPE is added for
-# it. We can measure that in
+# The report says (section 2.1) that the resized table alone serves large pictures less and less well, and that RoPE is
+# added for that. We can measure it in
 # seconds, with the smallest model that can use positions: one attention layer over "pictures" whose patches carry one
 # of 8 symbols.
 # Training sees only grids of 8 × 8. Two tasks:
