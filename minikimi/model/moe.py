@@ -126,9 +126,9 @@ class MoE(nn.Module):
 def sequence_aux_loss(routing: Routing, cu_seqlens: Tensor) -> Tensor:
     """Balance within each sequence: the mean over sequences of sum_e f_e P_e, to be multiplied by `aux_loss_alpha`.
 
-    f_e = count_e * E / (T * K) and P_e = mean score of e, over the T tokens of one sequence of the packed bounds (S +
-    1,). With even load every f_e is 1. Empty sequences do not count. Source: DeepSeek-V2 (arXiv 2405.04434), section 2.2.3, with the sigmoid scores
-    of the released code.
+    f_e = count_e * E / (T * K) and P_e = mean score of e, over the T tokens of one sequence of the packed bounds
+    (S + 1,). With even load every f_e is 1. Empty sequences do not count. Source: DeepSeek-V2 (arXiv 2405.04434),
+    section 2.2.3, with the sigmoid scores of the released code.
     """
     experts, top_k = routing.scores.shape[1], routing.indices.shape[1]
     lengths = cu_seqlens.diff().long()
