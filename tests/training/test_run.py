@@ -24,8 +24,9 @@ def test_nano_runs_every_stage_in_under_90_seconds(nano_run: Path) -> None:
     for stage in STAGES:
         with (nano_run / stage / "metrics.csv").open() as file:
             rows = list(csv.DictReader(file))
-        assert [int(row["step"]) for row in rows] == list(range(1, 7)), stage
-        assert float(rows[-1]["loss"]) < float(rows[0]["loss"]), stage
+        assert [int(row["step"]) for row in rows] == list(range(1, 13)), stage
+        losses = [float(row["loss"]) for row in rows]
+        assert sum(losses[-4:]) < sum(losses[:4]), stage  # four each: batches are small and differ
         assert not (nano_run / stage / "last.ckpt").exists()
     assert float((nano_run / "seconds").read_text()) < 90
 

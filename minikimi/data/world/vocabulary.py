@@ -95,7 +95,8 @@ IRREGULAR_PLURALS = {
     "fish": "fish",
     "octopus": "octopuses",
     "bus": "buses",
-    "torch": "torches",
+    "dress": "dresses",
+    "wrench": "wrenches",
 }
 
 PICTURES: dict[str, str] = {name: code for members in GROUPS.values() for name, code in members.items()}
