@@ -1,7 +1,7 @@
 # Two commands on a fresh machine:
 #
 #   make train-small    installs everything into .venv, trains every stage on the CPU, shows what was learnt
-#   make test           runs every test, lesson and README command
+#   make test           runs every test and lesson, and the README's commands on the smallest model
 #
 # Variables:
 #   PYTHON=python3.12   the interpreter for .venv (default: the first python3 that is 3.11 or newer)

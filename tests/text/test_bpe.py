@@ -96,7 +96,9 @@ def test_damaged_file(tmp_path, damage):
 
 def test_transformers_reads_the_saved_tokenizer(tmp_path):
     # An independent reader: the ordinary ids and the special ids must agree; there, special tokens in text are parsed.
-    transformers = pytest.importorskip("transformers")
+    transformers = pytest.importorskip(
+        "transformers", reason="transformers, the independent reader, is in the dev extra"
+    )
     ours = small_tokenizer()
     ours.save(tmp_path)
     theirs = transformers.PreTrainedTokenizerFast.from_pretrained(tmp_path)
