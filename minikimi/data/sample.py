@@ -22,6 +22,7 @@ class Sample:
     messages: chat turns; image parts `{"type": "image"}` stand in the order of `images`.
     answer: the exact reference answer (the last assistant turn).
     caption: a full description of the images, so that any sample can serve as an image-text pair.
+    solution: worked steps that lead to the answer; empty where there is nothing to think about.
     facts: what the drawing program knows (placements, value, colours); empty for data that was not drawn here.
     """
 
@@ -31,6 +32,7 @@ class Sample:
     images: list[Image.Image]
     answer: str
     caption: str = ""
+    solution: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

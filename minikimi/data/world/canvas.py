@@ -80,10 +80,17 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Scene:
-    """A finished drawing with one question: what a task function returns."""
+    """Finished drawings with one question: what a task function returns.
 
-    image: Image.Image
+    images: in order; none for a task of words. caption: all that the images show, so that the answer follows from it.
+    solution: worked steps that lead to the answer, for tasks worth thinking about. content: the parts of the user's
+    turn, where words stand between the images; by default all images come first, then the question.
+    """
+
+    images: list[Image.Image]
     question: str
     answer: str
     caption: str
     facts: dict[str, Any]
+    solution: str = ""
+    content: list[dict[str, Any]] | None = None

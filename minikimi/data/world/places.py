@@ -76,7 +76,7 @@ def caption(rng: Rng, held_out: bool) -> Scene:
     canvas, things, _ = _arrange(rng, (1, 3), held_out)
     text = describe(things)
     return Scene(
-        canvas.image,
+        [canvas.image],
         pick(rng, CAPTION_QUESTIONS),
         text,
         text,
@@ -100,7 +100,7 @@ def where(rng: Rng, held_out: bool) -> Scene:
             things[place],
         )
     return Scene(
-        canvas.image,
+        [canvas.image],
         question,
         answer,
         describe(things),

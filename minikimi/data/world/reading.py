@@ -62,7 +62,7 @@ def number(rng: Rng, held_out: bool) -> Scene:
     indices = [pick(rng, art.digit_indices(int(d), held_out)) for d in value]
     canvas = _write(rng, [art.digit_mask(i, size) for i in indices], held_out)
     facts = canvas.facts("number", value=value, digit_indices=indices)
-    return Scene(canvas.image, pick(rng, NUMBER_QUESTIONS), value, f"the number {value}", facts)
+    return Scene([canvas.image], pick(rng, NUMBER_QUESTIONS), value, f"the number {value}", facts)
 
 
 def _print(letter: str, font_name: str, size: int) -> Image.Image:
@@ -82,4 +82,4 @@ def word(rng: Rng, held_out: bool) -> Scene:
     font_name, size = pick(rng, art.FONTS), between(rng, *FONT_SIZES)
     canvas = _write(rng, [_print(letter, font_name, size) for letter in text], held_out)
     facts = canvas.facts("word", value=text, font=font_name, size=size)
-    return Scene(canvas.image, pick(rng, WORD_QUESTIONS), text, f"the word {text}", facts)
+    return Scene([canvas.image], pick(rng, WORD_QUESTIONS), text, f"the word {text}", facts)

@@ -89,7 +89,7 @@ def count(rng: Rng, held_out: bool) -> Scene:
         canvas.paste(rng, name, between(rng, *COUNT_SIZES), cell)
     question = pick(rng, COUNT_QUESTIONS).format(plural(target))
     facts = canvas.facts("count", target=target, count=n)
-    return Scene(canvas.image, question, str(n), tally([name for _, name in chosen]), facts)
+    return Scene([canvas.image], question, str(n), tally([name for _, name in chosen]), facts)
 
 
 def _alone(rng: Rng, name: str, sizes: tuple[int, int], held_out: bool) -> Canvas:
@@ -105,7 +105,7 @@ def group(rng: Rng, held_out: bool) -> Scene:
     name = pick(rng, NAMES)
     canvas = _alone(rng, name, (36, 52), held_out)
     return Scene(
-        canvas.image,
+        [canvas.image],
         pick(rng, GROUP_QUESTIONS),
         GROUP_OF[name],
         name,
@@ -118,4 +118,4 @@ def flag(rng: Rng, held_out: bool) -> Scene:
     country = pick(rng, COUNTRIES)
     canvas = _alone(rng, country, (42, 54), held_out)
     facts = canvas.facts("flag", name=country)
-    return Scene(canvas.image, pick(rng, FLAG_QUESTIONS), country, f"flag of {country}", facts)
+    return Scene([canvas.image], pick(rng, FLAG_QUESTIONS), country, f"flag of {country}", facts)

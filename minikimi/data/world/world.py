@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from minikimi.config import UserError
-from minikimi.data.sample import Sample, question_and_answer
+from minikimi.data.sample import Sample
 from minikimi.data.world import places, reading, things
 from minikimi.data.world.canvas import Rng, Scene
 
@@ -76,17 +76,10 @@ class PictureWorld:
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
         task = self._names[bisect(self._cumulative, rng.random() * self._cumulative[-1])]
         scene = TASKS[task](rng, self.split == "held_out")
-        messages = question_and_answer(scene.question, scene.answer)
+        parts = scene.content or [{"type": "image"} for _ in scene.images] + [{"type": "text", "text": scene.question}]
+        messages = [{"role": "user", "content": parts}, {"role": "assistant", "content": scene.answer}]
         name = f"world-{self.seed}-{self.split}-{index}"
-        return Sample(
-            name,
-            task,
-            messages,
-            [scene.image],
-            scene.answer,
-            scene.caption,
-            scene.facts,
-        )
+        return Sample(name, task, messages, scene.images, scene.answer, scene.caption, scene.solution, scene.facts)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(self.size))
