@@ -1,5 +1,34 @@
-"""Evaluate a finished run: held-out tasks, the two baselines, sample pictures, and the facts of the run, in
-evaluation.json.
+"""Evaluate a finished run, or one stage of it, and write what was found (lesson 15).
+
+`evaluate_run` writes `runs/NAME/evaluation.json`, one JSON object:
+
+    preset, command, date, machine       texts
+    parameters, active_parameters        numbers; active: what one token uses
+    minutes, peak_memory_gib, seconds    training time of all stages, memory and time of the evaluation
+    stages        {stage: {minutes, steps, tokens}}
+    form          "chat", or "document" for a base model, which has not learnt the chat template
+    benchmarks    {name: row}, the seven mini-benchmarks in the order of `minis.BENCHMARKS`; a row is
+                    about           what it stands for, e.g. "college-level knowledge (MMMU)"
+                    tasks           names of its tasks; its numbers are the unweighted means of theirs
+                    score           share right, 0 to 1; interval: [low, high], 95 % by bootstrap
+                    blind           the same model without the pictures
+                    prior           the commonest training answer to this kind of question
+                    parse_failures  share of outputs in which no answer was found; they count as wrong
+                    n               questions, all tasks together
+    tasks         {task: row without about and tasks, with benchmark (its name) and tokens (mean length of an output)}
+    mean          score, interval, blind, prior, parse_failures: unweighted over the benchmarks; n
+    extras        {task: row as in tasks}: needle, arithmetic and long pages, which count in no benchmark; blind is
+                  null where there is no picture
+    needle_map    {lengths: [L], depths: [D] upper edges from 0 to 1, recall: [[...] * L] rows by length, columns by
+                  depth, null where nothing was drawn, n: [[...]]}
+    test_time_scaling   null for a model that does not think, else {limits: [K] thinking tokens,
+                  tasks: {task: [K] shares right}, mean: [K], interval: [K] pairs, used: [K] mean tokens, n}
+    samples       [{task, benchmark, question, answer, truth, raw, correct, images: [file names], image: the first or
+                  ""}]: at most `shown`, about half of them failures; raw is the whole output with its thinking, file
+                  names are relative to the run
+
+`evaluate_stage` writes `runs/NAME/STAGE/scores.json` with form, benchmarks, tasks, mean, extras, needle_map and
+seconds, in the same format, from fewer questions. Scores before a stage are those of the stage before it.
 """
 
 from __future__ import annotations
