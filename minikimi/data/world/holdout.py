@@ -7,6 +7,8 @@ so both splits can prove they keep to it.
 - picture x place, picture x count, picture x background, flag x background: every picture loses one place, one count
   and one background, and every place, count and background loses its share of pictures.
 - numbers and words: one in six by checksum. Digit images: every fifth.
+- picture x cell of a screen; picture x direction of motion; picture x number of a page, an image or a frame.
+- goals on a desktop (what to open, what to press or type) and key-value pairs in a text: one in six by checksum.
 - resolutions: one (width, height) in eight; a held-out image always has such a size, a training image never.
 """
 
@@ -15,6 +17,7 @@ from zlib import crc32
 from minikimi.data.world.vocabulary import BACKGROUNDS, COUNTRIES, NAMES, PLACES
 
 COUNTS = range(1, 7)
+DIRECTIONS = ("left", "right", "up", "down")
 _NAME_INDEX = {name: i for i, name in enumerate(NAMES)}
 _COUNTRY_INDEX = {name: i for i, name in enumerate(COUNTRIES)}
 _PLACE_INDEX = {place: i for i, place in enumerate(PLACES)}
@@ -50,3 +53,24 @@ def digit_held_out(index: int) -> bool:
 def resolution_held_out(width: int, height: int) -> bool:
     """Whether images of this size (pixels) are kept from training."""
     return (width + 3 * height) % 8 == 0
+
+
+def cell_held_out(name: str, row: int, column: int) -> bool:
+    """Whether this picture in this cell of a screen of up to three rows and columns is kept from training."""
+    return (_NAME_INDEX[name] + 3 * row + column) % 6 == 0
+
+
+def direction_held_out(name: str, direction: str) -> bool:
+    """Whether this picture moving `left`, `right`, `up` or `down` is kept from training: for every second picture,
+    one direction."""
+    return (_NAME_INDEX[name] + DIRECTIONS.index(direction)) % 8 == 0
+
+
+def ordinal_held_out(name: str, number: int) -> bool:
+    """Whether this picture on page, image or frame `number` (from 1) is kept from training."""
+    return (_NAME_INDEX[name] + number) % 8 == 0
+
+
+def pair_held_out(first: str, second: str) -> bool:
+    """Whether these two words belong together only outside training: a goal, or a key and its value."""
+    return text_held_out(f"{first} {second}")

@@ -16,7 +16,7 @@ import numpy as np
 
 from minikimi.config import UserError
 from minikimi.data.sample import Sample
-from minikimi.data.world import places, reading, things
+from minikimi.data.world import places, reading, screens, things
 from minikimi.data.world.canvas import Rng, Scene
 
 TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
@@ -27,6 +27,7 @@ TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
     "flag": things.flag,
     "number": reading.number,
     "word": reading.word,
+    "click": screens.click,
 }
 DEFAULT_MIXTURE = {
     "caption": 3,
