@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from collections.abc import Sequence
@@ -19,32 +20,27 @@ FONT_SIZE = 13
 LINES = 5  # of text under a picture
 
 
-def _lines(sample: Sample) -> list[str]:
-    """The question, then the answer, wrapped to the cell and cut to `LINES` lines."""
-    question = textwrap.wrap(f"{sample.task}: {sample.question}", 32)[: LINES - 2]
+def _lines(sample: Sample, room: int) -> list[str]:
+    """The question, then the answer, wrapped to the cell and cut to `room` lines."""
+    question = textwrap.wrap(f"{sample.task}: {sample.question}", 32)[: room - 2]
     answer = textwrap.wrap(f"→ {sample.answer}", 32)
-    return (question + answer)[:LINES]
+    return (question + answer)[:room]
 
 
 def _cell(sample: Sample) -> Image.Image:
-    """One sample: its images side by side, enlarged to the cell, then the text."""
+    """One sample: its images in reading order, enlarged to fill the cell, then the text (all text without images)."""
     cell = Image.new("RGB", (CELL, CELL + LINES * LINE + 12), "white")
-    share = CELL // max(1, len(sample.images))
+    columns = max(1, math.ceil(math.sqrt(len(sample.images))))
+    share, gap = CELL // columns, max(2, 12 // columns)
     for i, image in enumerate(sample.images):
-        shown = ImageOps.contain(image.convert("RGB"), (share - 12, CELL - 12), Image.Resampling.NEAREST)
+        shown = ImageOps.contain(image.convert("RGB"), (share - gap, share - gap), Image.Resampling.NEAREST)
         framed = ImageOps.expand(shown, 1, (150, 150, 150))
-        cell.paste(
-            framed,
-            (i * share + (share - framed.width) // 2, (CELL - framed.height) // 2),
-        )
+        left, top = i % columns * share, i // columns * share
+        cell.paste(framed, (left + (share - framed.width) // 2, top + (share - framed.height) // 2))
     draw = ImageDraw.Draw(cell)
-    for i, line in enumerate(_lines(sample)):
-        draw.text(
-            (6, CELL + i * LINE),
-            line,
-            fill="black",
-            font=art.font("DejaVuSans", FONT_SIZE),
-        )
+    top = CELL if sample.images else LINE
+    for i, line in enumerate(_lines(sample, LINES + (CELL - top) // LINE)):
+        draw.text((6, top + i * LINE), line, fill="black", font=art.font("DejaVuSans", FONT_SIZE))
     return cell
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from minikimi.config import UserError
 from minikimi.data.sample import Sample
-from minikimi.data.world import places, reading, screens, things
+from minikimi.data.world import places, reading, screens, sums, things, video
 from minikimi.data.world.canvas import Rng, Scene
 
 TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
@@ -27,7 +27,11 @@ TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
     "flag": things.flag,
     "number": reading.number,
     "word": reading.word,
+    "sum": sums.sum_,
+    "arithmetic": sums.arithmetic,
     "click": screens.click,
+    "motion": video.motion,
+    "order": video.order,
 }
 DEFAULT_MIXTURE = {
     "caption": 3,
