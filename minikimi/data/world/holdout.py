@@ -7,6 +7,7 @@ so both splits can prove they keep to it.
 - picture x place, picture x count, picture x background, flag x background: every picture loses one place, one count
   and one background, and every place, count and background loses its share of pictures.
 - numbers and words: one in six by checksum. Digit images: every fifth.
+- sums: one in six pairs of addends, in either order, together with both subtractions from their total.
 - picture x cell of a screen; picture x direction of motion; picture x number of a page, an image or a frame.
 - goals on a desktop (what to open, what to press or type) and key-value pairs in a text: one in six by checksum.
 - resolutions: one (width, height) in eight; a held-out image always has such a size, a training image never.
@@ -74,3 +75,9 @@ def ordinal_held_out(name: str, number: int) -> bool:
 def pair_held_out(first: str, second: str) -> bool:
     """Whether these two words belong together only outside training: a goal, or a key and its value."""
     return text_held_out(f"{first} {second}")
+
+
+def sum_held_out(first: int, second: int) -> bool:
+    """Whether first + second is kept from training, and with it second + first and both subtractions from their total:
+    otherwise a subtraction could be known from the sum that checks it."""
+    return crc32(f"{min(first, second)} + {max(first, second)}".encode()) % 6 == 0
