@@ -5,7 +5,7 @@ from __future__ import annotations
 import lightning
 
 from minikimi.data.forms import encoder
-from minikimi.data.loader import PackedLoader, Source
+from minikimi.data.loader import PackedLoader, Phases, Source
 from minikimi.data.world import PictureWorld
 from minikimi.processor import Processor
 
@@ -18,9 +18,10 @@ class PackedData(lightning.LightningDataModule):
         max_tokens: text positions of a batch.
         max_patches: image patches of a batch.
         steps: number of batches.
-        tasks: weight of each task of the picture world; all equal if None.
+        tasks: weight of each task of the picture world, None for its own mixture; or a list of such weights, each for
+            an equal part of the stage.
         dataset: a Hugging Face dataset in our schema (a saved directory, parquet or jsonl) instead of the picture
-        world.
+            world.
         split: its split.
         processor: a directory with tokenizer and image settings; None takes the shipped small ones.
         seed: the order of samples. Stages use different seeds, so they see different pictures.
@@ -32,7 +33,7 @@ class PackedData(lightning.LightningDataModule):
         max_tokens: int,
         max_patches: int,
         steps: int,
-        tasks: dict[str, float] | None = None,
+        tasks: dict[str, float] | list[dict[str, float]] | None = None,
         dataset: str | None = None,
         split: str = "train",
         processor: str | None = None,
@@ -44,7 +45,9 @@ class PackedData(lightning.LightningDataModule):
         self.limits = (max_tokens, max_patches, steps)
         self.tasks, self.dataset, self.split, self.seed = tasks, dataset, split, seed
 
-    def source(self) -> Source:
+    def source(self) -> Source | Phases:
+        if self.dataset is None and isinstance(self.tasks, list):
+            return Phases([PictureWorld(self.seed, "train", tasks) for tasks in self.tasks])
         if self.dataset is None:
             return PictureWorld(self.seed, "train", self.tasks)
         from minikimi.data.hf import load_samples

@@ -1,56 +1,93 @@
-"""How a sample becomes tokens: four forms of the same knowledge, one for each kind of training (lesson 09).
+"""How a sample becomes tokens: one form for each kind of training (lessons 09 and 13).
 
-* `text`: its words alone, as the language model's own pre-training sees them;
-* `caption`: the picture, then its full description, as in alignment;
-* `document`: the picture, then question and answer (or the description) as running text: every word is learnt, as in
-  pre-training;
-* `chat`: the chat template, where only the assistant's words and `<|im_end|>` are learnt, as in fine-tuning.
+* `text`: its words alone: the description, the question, the answer, as the language model's own pre-training sees
+  them;
+* `caption`: the pictures, then their full description, as in ViT training and alignment;
+* `document`: the pictures with the words between them, question and answer, then the description, as running text:
+  every word is learnt, as in pre-training;
+* `chat`: the chat template, where only the assistant's words and `<|im_end|>` are learnt, as in fine-tuning;
+* `think`: the same, but where a sample has worked steps the assistant thinks before it answers.
 
 Source: Kimi-VL report (arXiv 2504.07491), sections 2.3, 2.4 and 3.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
 from minikimi.config import UserError
 from minikimi.data.sample import Sample
 from minikimi.processor import IGNORE_INDEX, Encoded, Processor
+from minikimi.text.chat import content_parts
 
 Encode = Callable[[Sample], Encoded]
+Parts = Iterable[tuple[str, Any]]
+THINK, END_THINK = "◁think▷", "◁/think▷"
 
 
 def encoder(form: str, processor: Processor) -> Encode:
     """The function that encodes samples in the given form. Raises `UserError` for an unknown form."""
     forms: dict[str, Encode] = {
-        "text": lambda sample: running_text(processor, sample, sample_text(sample), with_images=False),
-        "caption": lambda sample: running_text(processor, sample, sample.caption),
-        "document": lambda sample: running_text(processor, sample, sample_text(sample)),
+        "text": lambda sample: running_text(processor, sample, [("text", plain_text(sample))]),
+        "caption": lambda sample: running_text(processor, sample, [*images(sample), ("text", sample.caption)]),
+        "document": lambda sample: running_text(processor, sample, document(sample)),
         "chat": lambda sample: processor.encode(sample.messages, sample.images),
+        "think": lambda sample: processor.encode(thinking(sample), sample.images),
     }
     if form not in forms:
         raise UserError(f"unknown form {form!r}; choose one of {', '.join(forms)}")
     return forms[form]
 
 
-def sample_text(sample: Sample) -> str:
-    """Question and answer, for every third sample the description instead. Which one is a property of the sample's
-    id.
-    """
-    describe = sum(sample.id.encode()) % 3 == 0
-    return sample.caption if describe and sample.caption else f"{sample.question} {sample.answer}"
+def worked(sample: Sample) -> str:
+    """The answer, after its worked steps in every second sample that has some. Which one follows from the id."""
+    return f"{sample.solution} {sample.answer}" if sample.solution and sum(sample.id.encode()) % 2 else sample.answer
 
 
-def running_text(processor: Processor, sample: Sample, text: str, with_images: bool = True) -> Encoded:
-    """The images, then the text and [EOS]; every token of the text is learnt, none of the images."""
+def plain_text(sample: Sample) -> str:
+    """Description, question and answer: the picture told in words."""
+    return " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question, worked(sample))))
+
+
+def images(sample: Sample) -> list[tuple[str, Any]]:
+    return [("image", None)] * len(sample.images)
+
+
+def document(sample: Sample) -> Parts:
+    """The user's turn as it stands, then the answer, then the description."""
+    *_, turn = (message for message in sample.messages if message["role"] == "user")
+    yield from content_parts(turn)
+    yield "text", f" {worked(sample)}" + (f". {sample.caption}" if sample.caption else "")
+
+
+def thinking(sample: Sample) -> list[dict[str, Any]]:
+    """The conversation with worked steps, if there are any, before its answer."""
+    if not sample.solution:
+        return sample.messages
+    answer = f"{THINK}{sample.solution}{END_THINK}{sample.answer}"
+    return [*sample.messages[:-1], {"role": "assistant", "content": answer}]
+
+
+def running_text(processor: Processor, sample: Sample, parts: Parts) -> Encoded:
+    """Images and text in the order of `parts`, and [EOS]; every token of the text is learnt, none of the images."""
     tokenizer, id_of = processor.tokenizer, processor.tokenizer.special_id
-    pixel_values, grid_hws = processor.image_processor(sample.images if with_images else [])
-    prefix = [] if len(grid_hws) else [id_of("[BOS]")]
-    for count in processor.image_processor.tokens(grid_hws):
-        prefix += [id_of("<|media_start|>"), *tokenizer.encode("image"), id_of("<|media_content|>")]
-        prefix += [id_of("<|media_pad|>")] * count + [id_of("<|media_end|>")]
-    words = [*tokenizer.encode(text), id_of("[EOS]")]
-    labels = [IGNORE_INDEX] * len(prefix) + words
-    return Encoded(torch.tensor(prefix + words), torch.tensor(labels), pixel_values, grid_hws)
+    parts = list(parts)
+    shown = [kind for kind, _ in parts if kind == "image"]
+    pixel_values, grid_hws = processor.image_processor(sample.images if shown else [])
+    counts = iter(processor.image_processor.tokens(grid_hws))
+    ids: list[int] = [] if shown else [id_of("[BOS]")]
+    labels = [IGNORE_INDEX] * len(ids)
+    for kind, value in parts:
+        if kind == "image":
+            new = [id_of("<|media_start|>"), *tokenizer.encode("image"), id_of("<|media_content|>")]
+            new += [id_of("<|media_pad|>")] * next(counts) + [id_of("<|media_end|>")]
+            labels += [IGNORE_INDEX] * len(new)
+        else:
+            new = tokenizer.encode(value)
+            labels += new
+        ids += new
+    end = id_of("[EOS]")
+    return Encoded(torch.tensor([*ids, end]), torch.tensor([*labels, end]), pixel_values, grid_hws)

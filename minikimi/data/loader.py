@@ -8,7 +8,7 @@ replays the same batches, and no random-number state has to be saved. The Kimi-V
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Literal, Protocol
 
@@ -38,12 +38,31 @@ class Source(Protocol):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
+class Phases:
+    """Several endless sources one after another, each for an equal part of the stage.
+
+    So a mixture can change while a model trains: text before pictures, small pictures before large ones.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        if not sources or any(len(source) < FINITE_BELOW for source in sources):
+            raise UserError("phases need at least one source, and all of them endless")
+        self.sources = list(sources)
+
+    def __len__(self) -> int:
+        return len(self.sources[0])
+
+    def at(self, share: float) -> Source:
+        """The source in use when `share` (0 to 1) of the stage is done."""
+        return self.sources[min(int(share * len(self.sources)), len(self.sources) - 1)]
+
+
 class PackedLoader:
     """A sized iterable of `steps` packed batches that remembers only its position.
 
-    source: `PictureWorld`, a loaded `datasets` table, or any sequence of samples. encode: sample -> Encoded, e.g.
-    `lambda s: proc.encode(s.messages, s.images)`. max_tokens, max_patches: what one batch holds. rank, world_size: the
-    data-parallel rank, of how many. too_long: what to do with a sample that alone exceeds a limit: `error` raises
+    source: `PictureWorld`, a loaded `datasets` table, any sequence of samples, or `Phases` of them. encode: sample ->
+    Encoded, e.g. `lambda s: proc.encode(s.messages, s.images)`. max_tokens, max_patches: what one batch holds. rank,
+    world_size: the data-parallel rank, of how many. too_long: what to do with a sample that alone exceeds a limit: `error` raises
     `TooLongError`, `skip` leaves it out and notes its id in `skipped`; it is never cut.
 
     An endless source (2**31 samples or more) is read in stretches: batch g takes samples from g * max_tokens on until
@@ -53,7 +72,7 @@ class PackedLoader:
 
     def __init__(
         self,
-        source: Source,
+        source: Source | Phases,
         encode: Callable[[Sample], Encoded],
         max_tokens: int,
         max_patches: int,
@@ -125,8 +144,11 @@ class PackedLoader:
 
     def _stretch(self, g: int) -> Iterator[tuple[str, Encoded]]:
         """Candidates of batch g of an endless source: samples that could stand alone, at most max_tokens."""
+        source = self.source
+        if isinstance(source, Phases):
+            source = source.at(g / (self.steps * self.world_size))
         for k in range(self.max_tokens):
-            sample = self.source[(self._offset + g * self.max_tokens + k) % len(self.source)]
+            sample = source[(self._offset + g * self.max_tokens + k) % len(source)]
             encoded = self.encode(sample)
             if self._fits(sample.id, size_of(encoded)):
                 yield sample.id, encoded

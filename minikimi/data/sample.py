@@ -42,11 +42,12 @@ class Sample:
 
     @property
     def question(self) -> str:
-        """The text of the last user turn, without its image parts."""
+        """The words of the last user turn that follow its images."""
         content = [m["content"] for m in self.messages if m["role"] == "user"][-1]
         if isinstance(content, str):
             return content
-        return " ".join(part["text"] for part in content if part["type"] == "text")
+        last = max((i for i, part in enumerate(content) if part["type"] == "image"), default=-1)
+        return "".join(part["text"] for part in content[last + 1 :])
 
 
 def question_and_answer(question: str, answer: str, images: int = 1) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ signature is that of the released code.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -113,6 +113,14 @@ class KimiVL(nn.Module):
                 module.reset_parameters()
             elif module is not self and hasattr(module, "reset_parameters"):
                 module.reset_parameters()
+
+    def set_rope_theta(self, theta: float) -> None:
+        """Another base for the language model's rotary positions, as before long-context training (50,000 to 800,000:
+        Kimi-VL report, section 2.3); it is saved with the model.
+        """
+        text = replace(self.config.text_config, rope_theta=theta)
+        self.config = replace(self.config, text_config=text)
+        self.language_model.config = self.language_model.model.config = text
 
     def image_features(self, pixel_values: Tensor, image_grid_hws: Tensor) -> Tensor:
         """Patches (P, 3, p, p) and grids (N, 2) to one vector per media token (P / 4, D)."""

@@ -37,6 +37,7 @@ class Training(lightning.LightningModule):
         weight_decay: decoupled, on every parameter.
         vision_on_adamw: AdamW instead of Muon for the vision tower.
         bias_update_rate: step of the experts' selection bias; 0 leaves it alone.
+        rope_theta: another rotary base for the language model from this stage on; None keeps the model's own.
     """
 
     def __init__(
@@ -52,9 +53,12 @@ class Training(lightning.LightningModule):
         weight_decay: float = 0.1,
         vision_on_adamw: bool = False,
         bias_update_rate: float = 1e-3,
+        rope_theta: float | None = None,
     ) -> None:
         super().__init__()
         self.model = KimiVL.from_pretrained(init_from) if init_from else KimiVL.from_preset(preset)
+        if rope_theta is not None:
+            self.model.set_rope_theta(rope_theta)
         self.objective = objective
         objective.setup(self.model)
         self.lr, self.weight_decay, self.vision_on_adamw = lr, weight_decay, vision_on_adamw

@@ -23,7 +23,6 @@ from minikimi import ops
 from minikimi.data.packing import PackedBatch
 from minikimi.model.decoder import LanguageModel
 from minikimi.model.kimi_vl import KimiVL, next_token_targets
-from minikimi.model.patches import image_cu_seqlens
 from minikimi.model.projector import Projector, merge_patches
 from minikimi.training.objectives import Loss, Objective
 
@@ -51,7 +50,7 @@ def segment_mean(x: Tensor, cu_seqlens: Tensor) -> Tensor:
 
 
 class SiglipCaption(Objective):
-    """SigLIP + 2 * caption loss on batches of the form `caption`, one image per sample.
+    """SigLIP + 2 * caption loss on batches of the form `caption`, at least one image per sample.
 
     Args:
         width: width of caption decoder, text encoder and the shared space of images and texts.
@@ -64,6 +63,7 @@ class SiglipCaption(Objective):
         self.width, self.layers, self.caption_weight = width, layers, caption_weight
 
     def setup(self, model: KimiVL) -> None:
+        self.media_id = model.config.media_placeholder_token_id
         heads = max(1, self.width // 32)
         layers, hidden = self.layers, 3 * self.width
         dense: dict[str, Any] = dict(first_k_dense_replace=layers, num_hidden_layers=layers, intermediate_size=hidden)
@@ -93,8 +93,9 @@ class SiglipCaption(Objective):
         return Loss(contrast + self.caption_weight * caption, parts, [])
 
     def contrastive(self, patches: Tensor, batch: PackedBatch) -> Tensor:
-        """Images (mean over patches) against captions (mean over the tokens that carry a label)."""
-        image = self.image_head(segment_mean(patches, image_cu_seqlens(batch.grid_hws)))
+        """A sample's images (mean over patches) against its caption (mean over the tokens that carry a label)."""
+        merged = F.pad((batch.input_ids == self.media_id).cumsum(0), (1, 0))[batch.cu_seqlens.long()]
+        image = self.image_head(segment_mean(patches, merged * (len(patches) // int(merged[-1]))))
         learnt = batch.labels != -100
         cumulative = F.pad(learnt.cumsum(0), (1, 0))
         cu_seqlens = cumulative[batch.cu_seqlens.long()].to(torch.int32)  # bounds of the captions alone
