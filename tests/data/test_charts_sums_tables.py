@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
-from minikimi.data import PictureWorld
+from minikimi.data import PictureWorld, most_common_answers
 from minikimi.data.world import holdout, sums
+from minikimi.data.world.vocabulary import BARS
 
 SPLITS = ["train", "held_out"]
 TERMS = r"\d+(?: [+-] \d+)+"
@@ -123,3 +124,72 @@ def test_held_out_sums_are_nowhere_in_training():
     taught = {pair for s in train for pair in families(s.solution)}
     assert not {pair for pair in asked if sum(pair) > 18} & taught
     assert {holdout.sum_held_out(a, b) == holdout.sum_held_out(b, a) for a in range(40) for b in range(40)} == {True}
+
+
+def colour_at(image, x, y):
+    """The named colour of a pixel, None where there is only paper."""
+    return {rgb: name for name, rgb in BARS.items()}.get(image.getpixel((x, y)))
+
+
+def bars_from_pixels(image):
+    """{colour: value} from left to right, by measuring each column of 28 px above the printed values."""
+    bars = {}
+    for column in range(image.width // 28):
+        seen = [colour_at(image, 28 * column + 14, y) for y in range(84)]
+        height = sum(colour is not None for colour in seen)
+        if height:
+            assert height % 9 == 0 and len(set(seen[84 - height :])) == 1, "one colour, standing on the base line"
+            bars[seen[83]] = height // 9
+    return bars
+
+
+def answer_from_bars(kind, bars, named):
+    if kind == "chart.total":
+        return sum(bars.values())
+    if kind in ("chart.tallest", "chart.smallest"):
+        return sorted(bars, key=bars.get, reverse=kind == "chart.tallest")[0]
+    return bars[named[0]] - (bars[named[1]] if kind == "chart.difference" else 0)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_charts_are_measured(split):
+    for sample in samples("chart", split, 400):
+        bars = bars_from_pixels(sample.images[0])
+        assert sample.caption == ", ".join(f"{colour} {value}" for colour, value in bars.items()), sample.id
+        named = sorted((c for c in bars if f"{c} bar" in sample.question), key=sample.question.index)
+        expected = answer_from_bars(sample.kind, bars, named)
+        assert sample.answer == str(expected), sample.id
+        assert len(named) == {"chart.value": 1, "chart.difference": 2}.get(sample.kind, 0)
+        assert len(set(bars.values())) == len(bars), "no ties"
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_chart_solutions(split):
+    for sample in samples("chart", split, 400):
+        check_steps(sample.solution, sample.answer)
+        bars = sample.facts["bars"]
+        read = {c: int(v) for c, v in re.findall(r"([a-z]+) (\d)", sample.solution.split(". ")[0])}
+        assert read == {colour: bars[colour] for colour in read}
+        assert sample.solution.count("=") == {"difference": 1, "total": len(bars) - 1}.get(sample.kind[6:], 0)
+        assert sample.facts["difficulty"] in (1, 2, 3, 4)
+
+
+def test_held_out_bars_are_never_trained():
+    train = {pair for s in samples("chart", "train", 2000) for pair in s.facts["bars"].items()}
+    assert {colour for colour, _ in train} == set(BARS) and {v for _, v in train} == set(range(1, 10))
+    for sample in samples("chart", "held_out", 600):
+        asked = {(colour, sample.facts["bars"][colour]) for colour in sample.facts["asked"]}
+        assert asked - train, "the question is about a new bar, not only the chart"
+        if len(asked) == 1:
+            assert not asked & train
+
+
+@pytest.mark.parametrize("task", ["sum", "arithmetic", "chart"])
+def test_blind_guesses_stay_poor(task):
+    prior = most_common_answers(PictureWorld(6, tasks={task: 1}), 2000)
+    hits = Counter()
+    totals = Counter()
+    for sample in samples(task, "held_out", 800):
+        hits[sample.kind] += sample.answer == prior[sample.kind]
+        totals[sample.kind] += 1
+    assert all(hits[kind] / totals[kind] < 0.35 for kind in prior), (hits, totals)

@@ -8,6 +8,7 @@ so both splits can prove they keep to it.
   and one background, and every place, count and background loses its share of pictures.
 - numbers and words: one in six by checksum. Digit images: every fifth.
 - sums: one in six pairs of addends, in either order, together with both subtractions from their total.
+- colour x value of a bar: every colour loses one or two of nine values.
 - picture x cell of a screen; picture x direction of motion; picture x number of a page, an image or a frame.
 - goals on a desktop (what to open, what to press or type) and key-value pairs in a text: one in six by checksum.
 - resolutions: one (width, height) in eight; a held-out image always has such a size, a training image never.
@@ -15,13 +16,14 @@ so both splits can prove they keep to it.
 
 from zlib import crc32
 
-from minikimi.data.world.vocabulary import BACKGROUNDS, COUNTRIES, NAMES, PLACES
+from minikimi.data.world.vocabulary import BACKGROUNDS, BARS, COUNTRIES, NAMES, PLACES
 
 COUNTS = range(1, 7)
 DIRECTIONS = ("left", "right", "up", "down")
 _NAME_INDEX = {name: i for i, name in enumerate(NAMES)}
 _COUNTRY_INDEX = {name: i for i, name in enumerate(COUNTRIES)}
 _PLACE_INDEX = {place: i for i, place in enumerate(PLACES)}
+_BAR_INDEX = {colour: i for i, colour in enumerate(BARS)}
 _BACKGROUND_INDEX = {name: i for i, name in enumerate(BACKGROUNDS)}
 
 
@@ -53,7 +55,7 @@ def digit_held_out(index: int) -> bool:
 
 def resolution_held_out(width: int, height: int) -> bool:
     """Whether images of this size (pixels) are kept from training."""
-    return (width + 3 * height) % 8 == 0
+    return (width + 3 * height) % 8 == 3
 
 
 def cell_held_out(name: str, row: int, column: int) -> bool:
@@ -81,3 +83,8 @@ def sum_held_out(first: int, second: int) -> bool:
     """Whether first + second is kept from training, and with it second + first and both subtractions from their total:
     otherwise a subtraction could be known from the sum that checks it."""
     return crc32(f"{min(first, second)} + {max(first, second)}".encode()) % 6 == 0
+
+
+def bar_held_out(colour: str, value: int) -> bool:
+    """Whether a bar of this colour and value (1 to 9) is kept from training."""
+    return (_BAR_INDEX[colour] + value) % 5 == 0

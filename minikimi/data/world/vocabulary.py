@@ -139,6 +139,15 @@ INKS: list[tuple[int, int, int]] = [
     (80, 30, 100),
     (90, 50, 10),
 ]
+# Strong enough to be told apart on any background.
+BARS: dict[str, tuple[int, int, int]] = {
+    "red": (214, 40, 40),
+    "blue": (40, 90, 210),
+    "green": (40, 150, 70),
+    "yellow": (245, 200, 0),
+    "purple": (135, 60, 170),
+    "orange": (245, 130, 20),
+}
 
 
 def plural(name: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from minikimi.config import UserError
 from minikimi.data.sample import Sample
-from minikimi.data.world import places, reading, screens, sums, things, video
+from minikimi.data.world import charts, documents, places, reading, screens, sums, things, video
 from minikimi.data.world.canvas import Rng, Scene
 
 TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
@@ -27,11 +27,15 @@ TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
     "flag": things.flag,
     "number": reading.number,
     "word": reading.word,
+    "chart": charts.chart,
     "sum": sums.sum_,
     "arithmetic": sums.arithmetic,
     "click": screens.click,
     "motion": video.motion,
     "order": video.order,
+    "pages": documents.pages,
+    "pages_long": documents.pages_long,
+    "compare": documents.compare,
 }
 DEFAULT_MIXTURE = {
     "caption": 3,
