@@ -193,3 +193,18 @@ def test_blind_guesses_stay_poor(task):
         hits[sample.kind] += sample.answer == prior[sample.kind]
         totals[sample.kind] += 1
     assert all(hits[kind] / totals[kind] < 0.35 for kind in prior), (hits, totals)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_counting_aloud_walks_the_cells(split):
+    for sample in samples("count", split, 300):
+        steps, answer = sample.solution.rsplit(". ", 1)
+        boxes = sorted(sample.facts["placements"], key=lambda p: (p["box"][1] // 28, p["box"][0] // 28))
+        expected = []
+        for place in boxes:
+            word = place["name"]
+            so_far = sum(name.split()[0] == word for name in expected)
+            expected.append(f"{word} {so_far + 1}" if place["name"] == sample.facts["target"] else word)
+        assert steps.split(", ") == expected, sample.id
+        assert answer == sample.answer == str(sum(" " in step for step in expected))
+        assert 1 <= sample.facts["difficulty"] <= 4

@@ -69,6 +69,12 @@ def tally(names: list[str]) -> str:
     return ", ".join(amount(name, names.count(name)) for name in dict.fromkeys(names))
 
 
+def count_aloud(names: list[str], target: str) -> str:
+    """Names in reading order, a running count behind each `target`, the result: `cat 1, pizza, cat 2. 2`."""
+    steps = [f"{name} {names[: i + 1].count(target)}" if name == target else name for i, name in enumerate(names)]
+    return f"{', '.join(steps)}. {names.count(target)}"
+
+
 def count(rng: Rng, held_out: bool) -> Scene:
     """One to six of one picture among up to four others; the answer is the number."""
     target, n = pick(rng, COUNT_PAIRS[held_out])
@@ -88,8 +94,9 @@ def count(rng: Rng, held_out: bool) -> Scene:
     for cell, name in ((cells[i], name) for i, name in chosen):
         canvas.paste(rng, name, between(rng, *COUNT_SIZES), cell)
     question = pick(rng, COUNT_QUESTIONS).format(plural(target))
-    facts = canvas.facts("count", target=target, count=n)
-    return Scene([canvas.image], question, str(n), tally([name for _, name in chosen]), facts)
+    seen = [name for _, name in chosen]
+    facts = canvas.facts("count", target=target, count=n, difficulty=min(4, (len(seen) + 1) // 2))
+    return Scene([canvas.image], question, str(n), tally(seen), facts, count_aloud(seen, target))
 
 
 def _alone(rng: Rng, name: str, sizes: tuple[int, int], held_out: bool) -> Canvas:
