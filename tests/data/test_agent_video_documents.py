@@ -8,6 +8,9 @@ import pytest
 from minikimi.data import PictureWorld
 from minikimi.data.world import art
 from minikimi.data.world.canvas import Canvas
+from minikimi.data.world.glyphs import printed
+from minikimi.data.world.vocabulary import NAMES
+from minikimi.processor import Processor
 
 SPLITS = ["train", "held_out"]
 
@@ -53,13 +56,30 @@ def test_a_click_hits_the_icon_that_was_asked_for(split):
         assert painted.crop(above).tobytes() == sample.images[0].crop(above).tobytes()
 
 
-def check_images(sample, empty=()):
-    """Every image shows what its placements say and nothing else; content has a numbered label before each."""
+def printed_by(image, placement):
+    """Whether the two letters of `placement` stand in the first two cells of 28 px, at some offset of the jitter."""
+    dark = np.asarray(image.convert("L")).astype(int)
+    ink = np.abs(dark - dark[-1, -1]) > 60
+    assert not ink[28:].any()
+    for i, letter in enumerate(placement["text"]):
+        mask = np.asarray(printed(letter, placement["font"], placement["size"])) > 128
+        rows, columns = np.nonzero(ink[:28, 28 * i : 28 * i + 28])
+        seen = ink[: rows.max() + 1, : 28 * i + columns.max() + 1][rows.min() :, 28 * i + columns.min() :]
+        if np.abs(np.subtract(seen.shape, mask.shape)).max() > 2 or abs(seen.sum() - mask.sum()) > 0.3 * mask.sum():
+            return False
+    return True
+
+
+def check_images(sample):
+    """Every image shows what its placements say and nothing else; content has a numbered label before each. Returns
+    the question."""
     assert len(sample.images) == len(sample.facts["frames"])
     for image, placements in zip(sample.images, sample.facts["frames"], strict=True):
-        painted = repainted(image.size, sample.facts["background"], [p for p in placements if "name" in p])
-        if all("name" in p for p in placements):
-            assert painted.tobytes() == image.tobytes(), sample.id
+        if placements and "text" in placements[0]:
+            assert len(placements) == 1 and printed_by(image, placements[0]), sample.id
+            continue
+        painted = repainted(image.size, sample.facts["background"], placements)
+        assert painted.tobytes() == image.tobytes(), sample.id
     parts = sample.messages[0]["content"]
     assert [part["type"] for part in parts] == ["text", "image"] * len(sample.images) + ["text"]
     labels = [part["text"].split() for part in parts[:-1] if part["type"] == "text"]
@@ -108,3 +128,67 @@ def test_the_first_thing_is_named_first_only_half_of_the_time():
     firsts = [s for s in samples("order", "train", 600) if s.kind == "order.first"]
     named_first = [s.question.rindex(s.answer) < s.question.rindex(" or ") for s in firsts]
     assert 0.4 < np.mean(named_first) < 0.6
+
+
+def shown(placements):
+    return [p.get("name", p.get("text")) for p in placements]
+
+
+@pytest.mark.parametrize(("task", "n"), [("pages", 120), ("pages_long", 20)])
+@pytest.mark.parametrize("split", SPLITS)
+def test_pages_are_found_or_said_to_be_missing(task, n, split):
+    unanswerable = []
+    for sample in samples(task, split, n):
+        question = check_images(sample)
+        contents = [shown(frame)[0] for frame in sample.facts["frames"]]
+        assert len(set(contents)) == len(contents)
+        assert sample.caption == ", ".join(f"page {i}: {content}" for i, content in enumerate(contents, 1))
+        if sample.kind == "pages.what":
+            number = int(re.search(r"\d+", question)[0])
+            expected = contents[number - 1] if number <= len(contents) else "Not answerable"
+        else:
+            asked = names_in(question, NAMES) or re.findall(r"\b[A-Z]{2}\b", question)
+            assert len(asked) == 1, question
+            expected = f"page {contents.index(asked[0]) + 1}" if asked[0] in contents else "Not answerable"
+        assert sample.answer == expected, sample.id
+        assert sample.facts["answerable"] == (expected != "Not answerable")
+        unanswerable.append(expected == "Not answerable")
+    if n > 100:
+        assert 0.1 < np.mean(unanswerable) < 0.32
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_compared_images_differ_as_asked(split):
+    for sample in samples("compare", split, 120):
+        question = check_images(sample)
+        images = [set(shown(frame)) for frame in sample.facts["frames"]]
+        described = [f"image {i}: {', '.join(shown(frame))}" for i, frame in enumerate(sample.facts["frames"], 1)]
+        assert sample.caption == "; ".join(described) and 2 <= len(images) <= 4
+        if sample.kind == "compare.which":
+            (asked,) = names_in(question, NAMES)
+            assert [sample.answer] == [f"image {i}" for i, names in enumerate(images, 1) if asked in names]
+        else:
+            assert len(images) == 2 and images[0] & images[1]
+            this = int(re.search(r"image (\d)", question)[1]) - 1
+            assert {sample.answer} == images[this] - images[1 - this]
+
+
+def tokens(sample, processor):
+    return len(processor.encode(sample.messages, sample.images).input_ids)
+
+
+@pytest.mark.parametrize(
+    ("task", "low", "high", "n"),
+    [
+        ("click", 0, 80, 60),
+        ("motion", 0, 100, 40),
+        ("order", 0, 100, 60),
+        ("compare", 0, 100, 60),
+        ("pages", 0, 145, 60),
+    ]
+    + [("pages_long", 400, 512, 30)],
+)
+def test_token_budgets(task, low, high, n):
+    processor = Processor.small()
+    lengths = [tokens(s, processor) for split in SPLITS for s in samples(task, split, n)]
+    assert low < min(lengths) and max(lengths) <= high, (min(lengths), max(lengths))

@@ -51,9 +51,8 @@ def _choose_icons(rng: Rng, held_out: bool, grid: tuple[int, int]) -> tuple[dict
     rows, columns = grid
     chosen: dict[int, str] = {}
     for cell in rng.permutation(rows * columns)[: between(rng, 2, 4)].tolist():
-        new = held_out and not chosen  # only the asked one must be new; training shows no held-out pair at all
-        free = held_out and bool(chosen)
-        pool = [n for n in NAMES if free or cell_held_out(n, cell // columns, cell % columns) == new]
+        new = held_out and not chosen  # only the first, which is asked for, is new
+        pool = [n for n in NAMES if cell_held_out(n, cell // columns, cell % columns) == new]
         chosen[cell] = pick(rng, [name for name in pool if name not in chosen.values()])
     return chosen, next(iter(chosen.values()))
 

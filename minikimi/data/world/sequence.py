@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from minikimi.data.world.canvas import Rng, pick
+from minikimi.data.world.canvas import Canvas, Rng, Scene, pick
 from minikimi.data.world.holdout import ordinal_held_out
 from minikimi.data.world.vocabulary import NAMES
 
@@ -18,16 +18,26 @@ def interleave(label: str, images: int, question: str) -> list[dict[str, Any]]:
     return [*parts, {"type": "text", "text": question}]
 
 
-def draw_names(rng: Rng, numbers: Sequence[int], new: int | None = None, taken: Sequence[str] = ()) -> dict[int, str]:
-    """A different picture for each of the image numbers (from 1), none of them in `taken`.
+def numbered_scene(
+    label: str, sheets: list[Canvas], kind: str, question: str, answer: str, caption: str, **more: Any
+) -> Scene:
+    """A scene of several sheets of one background; facts["frames"] holds the placements of each."""
+    facts = {"kind": kind, "background": sheets[0].background, "frames": [s.placements for s in sheets], **more}
+    content = interleave(label, len(sheets), question)
+    return Scene([s.image for s in sheets], question, answer, caption, facts, content=content)
 
-    new: in a held-out scene, the number whose picture training never shows there (the others may be any); None in a
-    training scene, where no held-out pair may appear at all.
-    """
-    names: dict[int, str] = {}
-    for number in [new, *numbers] if new else numbers:
-        if number not in names:
-            free = new is not None and number != new
-            pool = [n for n in NAMES if free or ordinal_held_out(n, number) == (number == new)]
-            names[number] = pick(rng, [n for n in pool if n not in names.values() and n not in taken])
+
+def draw_name(rng: Rng, numbers: Sequence[int], taken: Collection[str], new: bool = False) -> str:
+    """A picture, none of `taken`, that training may show on all of the image `numbers` (from 1), or, if `new`, on
+    none of them."""
+    fitting = [n for n in NAMES if all(ordinal_held_out(n, number) == new for number in numbers)]
+    return pick(rng, [n for n in fitting if n not in taken])
+
+
+def draw_names(rng: Rng, numbers: Sequence[int], new: int | None = None) -> dict[int, str]:
+    """A different picture for each of the image numbers; only that of the number `new` is held out from training."""
+    names = {} if new is None else {new: draw_name(rng, [new], (), new=True)}
+    for number in numbers:
+        if number != new:
+            names[number] = draw_name(rng, [number], names.values())
     return {number: names[number] for number in numbers}

@@ -7,11 +7,9 @@ A clip is a list of images with `Frame 1:` before the first and so on, as the Ki
 
 from __future__ import annotations
 
-from typing import Any
-
 from minikimi.data.world.canvas import COLOURS, Canvas, Rng, Scene, between, pick
 from minikimi.data.world.holdout import DIRECTIONS, direction_held_out
-from minikimi.data.world.sequence import draw_names, interleave
+from minikimi.data.world.sequence import draw_names, numbered_scene
 from minikimi.data.world.vocabulary import NAMES
 
 GRID = 3  # cells of a frame of `motion`, each way
@@ -39,8 +37,8 @@ def motion(rng: Rng, held_out: bool) -> Scene:
     for frame, (row, column) in zip(frames, _path(rng, direction), strict=True):
         frame.paste(rng, name, size, frame.cells(GRID, GRID, SMALL_CELL)[GRID * row + column])
     question = pick(rng, MOTION_QUESTIONS).format(name)
-    facts = _facts("motion", frames, name=name, direction=direction)
-    return _clip(frames, question, direction, f"{name} moves {direction}", facts)
+    caption = f"{name} moves {direction}"
+    return numbered_scene("Frame", frames, "motion", question, direction, caption, name=name, direction=direction)
 
 
 def order(rng: Rng, held_out: bool) -> Scene:
@@ -62,15 +60,4 @@ def order(rng: Rng, held_out: bool) -> Scene:
     for number, name in names.items():
         frames[number - 1].paste(rng, name, between(rng, *LARGE_SIZES), (0, 0, LARGE_CELL, LARGE_CELL))
     caption = ", ".join(f"frame {i}: {names.get(i, 'nothing')}" for i in range(1, frame_count + 1))
-    return _clip(frames, question, answer, caption, _facts(kind, frames, target=answer, number=numbers[at]))
-
-
-def _facts(kind: str, frames: list[Canvas], **more: Any) -> dict[str, Any]:
-    """`frames`: the placements of each frame."""
-    background = frames[0].background
-    return {"kind": kind, "background": background, "frames": [f.placements for f in frames], **more}
-
-
-def _clip(frames: list[Canvas], question: str, answer: str, caption: str, facts: dict[str, Any]) -> Scene:
-    content = interleave("Frame", len(frames), question)
-    return Scene([f.image for f in frames], question, answer, caption, facts, content=content)
+    return numbered_scene("Frame", frames, kind, question, answer, caption, target=answer, number=numbers[at])

@@ -1,0 +1,142 @@
+"""Documents of many images: `pages` and `pages_long` (which page? what is on it?), `compare` (which image?)
+(lesson 09).
+
+One question in five about pages has no answer in the document, as in MMLongBench-Doc (arXiv 2407.01523); the model
+has to say so. The interleaved and long-document data of the Kimi-VL report (arXiv 2504.07491, section 3.1) at toy
+scale: a page is 56 x 56 px, four image tokens.
+"""
+
+from __future__ import annotations
+
+from minikimi.data.world import art
+from minikimi.data.world.canvas import COLOURS, Canvas, Rng, Scene, between, pick
+from minikimi.data.world.glyphs import FONT_SIZES, printed, stamp
+from minikimi.data.world.holdout import text_held_out
+from minikimi.data.world.sequence import draw_name, draw_names, numbered_scene
+from minikimi.data.world.vocabulary import INKS, NAMES
+from minikimi.data.world.words import CONSONANTS
+
+CELL, SIZES = 56, (36, 52)  # px: a page, and the picture on it
+SMALL_CELL, SMALL_SIZES = 28, (22, 26)  # px: a letter's cell, and one of several pictures of an image to compare
+LONG = (30, 34)  # pages of a long document: about 512 tokens in all
+NOT_ANSWERABLE = "Not answerable"
+
+PICTURE_QUESTIONS = ["Which page shows the {}?", "On which page is the {}?"]
+CODE_QUESTIONS = ["Which page says {}?", "On which page is {} printed?"]
+WHAT_QUESTIONS = ["What is on page {}?", "What does page {} show?"]
+WHICH_QUESTIONS = ["Which image shows the {}?", "In which image is the {}?"]
+ONLY_QUESTIONS = ["Which thing is only in image {}?", "What does only image {} show?"]
+
+
+def _draw_code(rng: Rng, held_out: bool, taken: list[str]) -> str:
+    """Two consonants of the split, not in `taken`."""
+    codes = [a + b for a in CONSONANTS for b in CONSONANTS]
+    return pick(rng, [code for code in codes if text_held_out(code) == held_out and code not in taken])
+
+
+def _draw_contents(rng: Rng, pages: int, asked: int, held_out: bool) -> dict[int, str]:
+    """A picture's name or a code for each page, about half of each; on page `asked` one that is held out if told."""
+    codes: dict[int, str] = {}
+    with_code = [page for page in range(1, pages + 1) if rng.random() < 0.5]
+    for page in with_code:
+        codes[page] = _draw_code(rng, held_out and page == asked, list(codes.values()))
+    with_picture = [page for page in range(1, pages + 1) if page not in codes]
+    names = draw_names(rng, with_picture, asked if held_out and asked in with_picture else None)
+    return {page: (codes | names)[page] for page in range(1, pages + 1)}
+
+
+def _page(rng: Rng, content: str, background: str) -> Canvas:
+    """A page with one picture in its middle, or two capitals in its upper half."""
+    page = Canvas.blank(rng, (CELL, CELL), background)
+    if content in NAMES:
+        page.paste(rng, content, between(rng, *SIZES), (0, 0, CELL, CELL))
+        return page
+    font, size, ink = pick(rng, art.FONTS), between(rng, *FONT_SIZES), pick(rng, INKS)
+    for letter, cell in zip(content, page.cells(1, 2, SMALL_CELL), strict=True):
+        stamp(rng, page, printed(letter, font, size), cell, ink)
+    page.placements.append({"text": content, "font": font, "size": size, "ink": ink})
+    return page
+
+
+def _ask(rng: Rng, contents: dict[int, str], page: int, held_out: bool) -> tuple[str, str, str]:
+    """(kind, question, answer) about `page`; one in five about something that the document does not hold."""
+    kind, content, answer = pick(rng, ["pages.which", "pages.what"]), contents[page], f"page {page}"
+    absent = rng.random() < 0.2
+    if kind == "pages.what":
+        number = len(contents) + between(rng, 1, 3) if absent else page
+        return kind, pick(rng, WHAT_QUESTIONS).format(number), NOT_ANSWERABLE if absent else content
+    taken = list(contents.values())
+    if absent and content in NAMES:
+        content, answer = pick(rng, [n for n in NAMES if n not in taken]), NOT_ANSWERABLE
+    elif absent:
+        content, answer = _draw_code(rng, held_out, taken), NOT_ANSWERABLE
+    return kind, pick(rng, PICTURE_QUESTIONS if content in NAMES else CODE_QUESTIONS).format(content), answer
+
+
+def _document(rng: Rng, held_out: bool, length: tuple[int, int]) -> Scene:
+    """A document of `length` (fewest, most) pages, each with a picture or a code of two letters."""
+    pages = between(rng, *length)
+    asked = between(rng, 1, pages)
+    contents = _draw_contents(rng, pages, asked, held_out)
+    kind, question, answer = _ask(rng, contents, asked, held_out)
+    background = pick(rng, COLOURS)
+    sheets = [_page(rng, content, background) for content in contents.values()]
+    caption = ", ".join(f"page {page}: {content}" for page, content in contents.items())
+    answerable = answer != NOT_ANSWERABLE
+    return numbered_scene("Page", sheets, kind, question, answer, caption, asked=asked, answerable=answerable)
+
+
+def pages(rng: Rng, held_out: bool) -> Scene:
+    """Four to eight pages; which one shows something, or what one shows."""
+    return _document(rng, held_out, (4, 8))
+
+
+def pages_long(rng: Rng, held_out: bool) -> Scene:
+    """The same with 30 to 34 pages: about 512 tokens, of which four answer the question."""
+    return _document(rng, held_out, LONG)
+
+
+def _small_sheet(rng: Rng, names: list[str], background: str) -> Canvas:
+    """Up to four pictures in the cells of a sheet of 2 x 2."""
+    sheet = Canvas.blank(rng, (2 * SMALL_CELL, 2 * SMALL_CELL), background)
+    cells = sorted(rng.permutation(4)[: len(names)].tolist())
+    for cell, i in zip(cells, rng.permutation(len(names)), strict=True):
+        sheet.paste(rng, names[i], between(rng, *SMALL_SIZES), sheet.cells(2, 2, SMALL_CELL)[cell])
+    return sheet
+
+
+def _draw_different(rng: Rng, target: int, held_out: bool) -> dict[int, list[str]]:
+    """Two to four images of one or two pictures, all different; image `target` begins with the one asked for."""
+    names = {target: [draw_name(rng, [target], (), new=held_out)]}
+    for number in range(1, between(rng, max(2, target), 4) + 1):
+        for _ in range(between(rng, 1, 2) - len(names.setdefault(number, []))):
+            taken = [name for drawn in names.values() for name in drawn]
+            names[number].append(draw_name(rng, [number], taken))
+    return names
+
+
+def _draw_sharing(rng: Rng, target: int, held_out: bool) -> dict[int, list[str]]:
+    """Two images that share one or two pictures; each begins with one of its own."""
+    own = {target: draw_name(rng, [target], (), new=held_out)}
+    own[3 - target] = draw_name(rng, [3 - target], own.values())
+    shared: list[str] = []
+    for _ in range(between(rng, 1, 2)):
+        shared.append(draw_name(rng, [1, 2], [*own.values(), *shared]))
+    return {number: [name, *shared] for number, name in own.items()}
+
+
+def compare(rng: Rng, held_out: bool) -> Scene:
+    """Which of two to four images shows a thing, or which thing only one of two images shows."""
+    kind = pick(rng, ["compare.which", "compare.only"])
+    which = kind == "compare.which"
+    target = between(rng, 1, 4 if which else 2)
+    names = (_draw_different if which else _draw_sharing)(rng, target, held_out)
+    thing, image = names[target][0], f"image {target}"
+    question = pick(rng, WHICH_QUESTIONS).format(thing) if which else pick(rng, ONLY_QUESTIONS).format(target)
+    background = pick(rng, COLOURS)
+    sheets = [_small_sheet(rng, names[number], background) for number in sorted(names)]
+    caption = "; ".join(
+        f"image {i}: {', '.join(p['name'] for p in sheet.placements)}" for i, sheet in enumerate(sheets, 1)
+    )
+    answer = image if which else thing
+    return numbered_scene("Image", sheets, kind, question, answer, caption, target=thing, number=target)
