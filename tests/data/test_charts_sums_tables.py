@@ -3,10 +3,13 @@
 import re
 from collections import Counter
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from minikimi.data import PictureWorld, most_common_answers
 from minikimi.data.world import holdout, sums
+from minikimi.data.world.tables import FOR_SALE
 from minikimi.data.world.vocabulary import BARS
 
 SPLITS = ["train", "held_out"]
@@ -44,8 +47,6 @@ def test_sums_from_the_drawn_numbers(task, split):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_handwriting_spells_both_numbers(split):
-    from sklearn.datasets import load_digits
-
     target = load_digits().target
     for sample in samples("sum", split, 100):
         drawn = "".join(str(target[i]) for i in sample.facts["digit_indices"])
@@ -184,7 +185,7 @@ def test_held_out_bars_are_never_trained():
             assert not asked & train
 
 
-@pytest.mark.parametrize("task", ["sum", "arithmetic", "chart"])
+@pytest.mark.parametrize("task", ["sum", "arithmetic", "chart", "table", "receipt"])
 def test_blind_guesses_stay_poor(task):
     prior = most_common_answers(PictureWorld(6, tasks={task: 1}), 2000)
     hits = Counter()
@@ -208,3 +209,77 @@ def test_counting_aloud_walks_the_cells(split):
         assert steps.split(", ") == expected, sample.id
         assert answer == sample.answer == str(sum(" " in step for step in expected))
         assert 1 <= sample.facts["difficulty"] <= 4
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_tables_are_read_by_row_and_column(split):
+    target = load_digits().target
+    for sample in samples("table", split, 300):
+        grid, indices = sample.facts["grid"], iter(sample.facts["digit_indices"])
+        body = ["".join(str(target[next(indices)]) if g.isdigit() else g for g in line[1:]) for line in grid[1:]]
+        assert body == [line[1:] for line in grid[1:]], "the handwriting is of the digits listed"
+        row, column = re.search(r"row (\d)", sample.question)[1], re.search("column ([A-C])", sample.question)[1]
+        line = next(line for line in grid if line[0] == row)
+        assert sample.answer == line[grid[0].index(column)]
+        assert sample.caption.split(". ") == [f"row {r}: {', '.join(line)}" for r, line in enumerate(body, 1)]
+        assert 3 <= sample.images[0].width // 28 <= 5 and 3 <= sample.images[0].height // 28 <= 5
+
+
+def test_the_drawn_table_follows_the_listed_grid():
+    # A cell has ink inside its lines if and only if the grid has a glyph there; only the corner is empty.
+    for sample in samples("table", "train", 100):
+        grey = np.asarray(sample.images[0].convert("L")).astype(int)
+        paper = np.median(grey)
+        for r, line in enumerate(sample.facts["grid"]):
+            for c, glyph in enumerate(line):
+                cell = grey[28 * r + 1 : 28 * r + 28, 28 * c + 1 : 28 * c + 28]
+                assert ((paper - cell > 60).sum() > 8) == (glyph != " "), (sample.id, r, c)
+
+
+def test_held_out_cells_are_never_trained():
+    def cells(sample):
+        grid = sample.facts["grid"]
+        return {(grid[r][c], r, c) for r in range(1, len(grid)) for c in range(1, len(grid[0]))}
+
+    train = set().union(*(cells(s) for s in samples("table", "train", 3000)))
+    assert {glyph for glyph, *_ in train} == set("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789")
+    for sample in samples("table", "held_out", 600):
+        assert (sample.answer, sample.facts["row"], sample.facts["column"]) not in train
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_receipts_are_added_up(split):
+    for sample in samples("receipt", split, 400):
+        lines, pictures = sample.facts["lines"], sample.facts["placements"]
+        assert [p["name"] for p in sorted(pictures, key=lambda p: p["box"][1])] == list(lines)
+        assert all(p["box"][2] <= 28 for p in pictures)
+        assert sample.caption == ", ".join(f"{name} {price}" for name, price in lines.items())
+        named = [name for name in lines if f"the {name} " in sample.question + " " or f"the {name}?" in sample.question]
+        assert len(named) == (sample.kind == "receipt.cost")
+        assert int(sample.answer) == (lines[named[0]] if named else sum(lines.values()))
+        check_steps(sample.solution, sample.answer)
+        assert sample.solution.count("=") == (0 if named else len(lines) - 1)
+        assert all(1 <= price <= 30 for price in lines.values()) and 1 <= sample.facts["difficulty"] <= 4
+
+
+def test_prices_are_printed_flush_right():
+    # The tens column has ink exactly where the price has two digits.
+    for sample in samples("receipt", "train", 100):
+        grey = np.asarray(sample.images[0].convert("L")).astype(int)
+        for row, price in enumerate(sample.facts["lines"].values()):
+            cells = [grey[28 * row : 28 * row + 28, 28 * c : 28 * c + 28] for c in (1, 2)]
+            assert [bool((grey[-1, -1] - cell > 60).any()) for cell in cells] == [price > 9, True]
+
+
+def test_held_out_prices_are_never_trained():
+    train = {pair for s in samples("receipt", "train", 2500) for pair in s.facts["lines"].items()}
+    assert {price for _, price in train} == set(range(1, 31))
+    for sample in samples("receipt", "held_out", 600):
+        assert (sample.facts["asked"], sample.facts["lines"][sample.facts["asked"]]) not in train
+
+
+def test_every_glyph_colour_and_thing_loses_its_share():
+    for glyph in "".join(holdout.TABLE_GLYPHS):
+        assert sum(holdout.glyph_held_out(glyph, r, c) for r in (1, 2, 3) for c in (1, 2, 3)) == 1
+    assert {sum(holdout.bar_held_out(colour, v) for v in range(1, 10)) for colour in BARS} == {1, 2}
+    assert {sum(holdout.price_held_out(name, p) for p in range(1, 31)) for name in FOR_SALE} == {5}

@@ -5,6 +5,8 @@ The OCR augmentations stand in for those of the Kimi-VL report (arXiv 2504.07491
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -18,8 +20,9 @@ Colour = tuple[int, int, int]
 Cell = tuple[int, int, int, int]
 
 
+@lru_cache(maxsize=4096)
 def printed(letter: str, font_name: str, size: int) -> Image.Image:
-    """`letter` as a mask (L, 255 = ink) cut to the ink."""
+    """`letter` as a mask (L, 255 = ink) cut to the ink. Shared: do not draw on it."""
     face = art.font(font_name, size)
     left, top, right, bottom = (int(side) for side in face.getbbox(letter))
     mask = Image.new("L", (right - left, bottom - top))

@@ -8,7 +8,8 @@ so both splits can prove they keep to it.
   and one background, and every place, count and background loses its share of pictures.
 - numbers and words: one in six by checksum. Digit images: every fifth.
 - sums: one in six pairs of addends, in either order, together with both subtractions from their total.
-- colour x value of a bar: every colour loses one or two of nine values.
+- colour x value of a bar: every colour loses one or two of nine values. Glyph x cell of a table: one cell in nine.
+  Picture x price: one price in six.
 - picture x cell of a screen; picture x direction of motion; picture x number of a page, an image or a frame.
 - goals on a desktop (what to open, what to press or type) and key-value pairs in a text: one in six by checksum.
 - resolutions: one (width, height) in eight; a held-out image always has such a size, a training image never.
@@ -19,6 +20,7 @@ from zlib import crc32
 from minikimi.data.world.vocabulary import BACKGROUNDS, BARS, COUNTRIES, NAMES, PLACES
 
 COUNTS = range(1, 7)
+TABLE_GLYPHS = ["ABCDEFGHJKLMNPQRSTUVWXYZ", "0123456789"]  # letters without I and O, which look like 1 and 0
 DIRECTIONS = ("left", "right", "up", "down")
 _NAME_INDEX = {name: i for i, name in enumerate(NAMES)}
 _COUNTRY_INDEX = {name: i for i, name in enumerate(COUNTRIES)}
@@ -88,3 +90,13 @@ def sum_held_out(first: int, second: int) -> bool:
 def bar_held_out(colour: str, value: int) -> bool:
     """Whether a bar of this colour and value (1 to 9) is kept from training."""
     return (_BAR_INDEX[colour] + value) % 5 == 0
+
+
+def glyph_held_out(glyph: str, row: int, column: int) -> bool:
+    """Whether this glyph in this row and column (1 to 3) of a table is kept from training."""
+    return ("".join(TABLE_GLYPHS).index(glyph) + 3 * row + column) % 9 == 0
+
+
+def price_held_out(name: str, price: int) -> bool:
+    """Whether this picture at this price is kept from training."""
+    return (_NAME_INDEX[name] + price) % 6 == 0

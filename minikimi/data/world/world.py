@@ -16,7 +16,7 @@ import numpy as np
 
 from minikimi.config import UserError
 from minikimi.data.sample import Sample
-from minikimi.data.world import charts, documents, places, reading, screens, sums, things, video
+from minikimi.data.world import charts, documents, places, reading, screens, sums, tables, things, video
 from minikimi.data.world.canvas import Rng, Scene
 
 TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
@@ -27,6 +27,8 @@ TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
     "flag": things.flag,
     "number": reading.number,
     "word": reading.word,
+    "table": tables.table,
+    "receipt": tables.receipt,
     "chart": charts.chart,
     "sum": sums.sum_,
     "arithmetic": sums.arithmetic,
