@@ -18,7 +18,7 @@ from minikimi.data.world.words import CONSONANTS
 
 CELL, SIZES = 56, (36, 52)  # px: a page, and the picture on it
 SMALL_CELL, SMALL_SIZES = 28, (22, 26)  # px: a letter's cell, and one of several pictures of an image to compare
-LONG = (30, 34)  # pages of a long document: about 512 tokens in all
+LONG = (31, 35)  # pages of a long document: about 500 tokens in all
 NOT_ANSWERABLE = "Not answerable"
 
 PICTURE_QUESTIONS = ["Which page shows the {}?", "On which page is the {}?"]
@@ -92,7 +92,7 @@ def pages(rng: Rng, held_out: bool) -> Scene:
 
 
 def pages_long(rng: Rng, held_out: bool) -> Scene:
-    """The same with 30 to 34 pages: about 512 tokens, of which four answer the question."""
+    """The same with 31 to 35 pages: about 500 tokens, of which four answer the question."""
     return _document(rng, held_out, LONG)
 
 

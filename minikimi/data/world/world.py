@@ -16,7 +16,7 @@ import numpy as np
 
 from minikimi.config import UserError
 from minikimi.data.sample import Sample
-from minikimi.data.world import charts, documents, places, reading, screens, sums, tables, things, video
+from minikimi.data.world import charts, documents, needles, places, reading, screens, sums, tables, things, video
 from minikimi.data.world.canvas import Rng, Scene
 
 TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
@@ -38,6 +38,9 @@ TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
     "pages": documents.pages,
     "pages_long": documents.pages_long,
     "compare": documents.compare,
+    "needle": needles.needle,
+    "needle_512": needles.needle_512,
+    "needle_2048": needles.needle_2048,
 }
 DEFAULT_MIXTURE = {
     "caption": 3,
