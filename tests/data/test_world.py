@@ -6,10 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minikimi.config import UserError
 from minikimi.data import PictureWorld, iterate_texts, most_common_answers
-from minikimi.data.world import art
+from minikimi.data.world import art, glyphs
 from minikimi.data.world.canvas import Canvas
 from minikimi.data.world.vocabulary import BACKGROUNDS, COUNTRIES, GROUP_OF, NAMES, plural
 
@@ -128,12 +129,39 @@ def test_numbers_are_spelt_by_labelled_handwriting(split):
 
 
 def test_handwriting_and_print_leave_ink():
-    for sample in samples("number", "train", 20) + samples("word", "train", 20):
+    for sample in samples("number", "train", 60) + samples("word", "train", 60) + samples("table", "train", 60):
         grey = np.asarray(sample.images[0].convert("L")).astype(int)
-        ink = np.abs(grey - grey[0, 0]) > 40
+        paper = np.asarray(Image.new("RGB", (1, 1), BACKGROUNDS[sample.facts["background"]]).convert("L")).astype(int)
+        ink = paper - grey > 120 if sample.task == "table" else paper - grey > 40  # lines of a table are not ink
         assert 0.01 < ink.mean() < 0.5
-        # Not clipped: one px of paper is left on every side.
-        assert not (ink[0].any() or ink[-1].any() or ink[:, 0].any() or ink[:, -1].any()), sample.id
+        # Not clipped, and each glyph in its own cell: the first px of every cell and the last of the sheet are paper.
+        assert not (ink[::28].any() or ink[-1].any() or ink[:, ::28].any() or ink[:, -1].any()), sample.id
+
+
+def test_a_quarter_is_turned_and_a_quarter_speckled():
+    for task in ("number", "word"):
+        many = samples(task, "train", 600)
+        turned, speckled = ([s for s in many if s.facts[key]] for key in ("rotation", "noise"))
+        assert 0.19 < len(turned) / 600 < 0.31 and 0.19 < len(speckled) / 600 < 0.31
+        assert {np.sign(s.facts["rotation"]) for s in turned} == {-1, 1}
+        assert all(4 <= abs(s.facts["rotation"]) <= 10 for s in turned)
+        for sample in many:
+            grey = np.asarray(sample.images[0].convert("L")).astype(int)
+            # The last row of px is paper: of one shade if there is no noise, of many otherwise.
+            noise = sample.facts["noise"]
+            assert np.ptp(grey[-1]) <= 2 * noise and (len(np.unique(grey[-1])) > 5) == (noise > 0), sample.id
+
+
+def test_turning_keeps_the_glyph():
+    # A vertical bar leans left when turned anticlockwise, keeps its ink, and still fits into a cell of 28 px.
+    upright = Image.new("L", (6, 26), 255)
+    for degrees in (-10, 10):
+        leaning = np.asarray(glyphs.turned(upright, degrees)).astype(float)
+        assert max(leaning.shape) <= 26 and 0.75 < leaning.sum() / (6 * 26 * 255) < 1.1
+        columns = np.arange(leaning.shape[1])
+        top, bottom = ((row * columns).sum() / row.sum() for row in (leaning[2], leaning[-3]))
+        assert (top - bottom) * degrees < -10
+    assert glyphs.turned(upright, 0) is upright
 
 
 def test_groups_and_flags():
