@@ -95,7 +95,7 @@ def train(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.help_stage:
         from minikimi.training.lightning_cli import print_settings
 
-        print_settings()
+        print_settings(stage_config(options.preset, options.stage or STAGES[-1]))
     if options.preset not in PRESETS:
         raise UserError(f"unknown preset {options.preset!r}; choose one of {', '.join(PRESETS)}")
     stages = (options.stage,) if options.stage else STAGES

@@ -9,8 +9,9 @@ is why both are here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -40,18 +41,16 @@ class PackedBatch:
     grid_hws: Tensor
     sample_ids: list[str]
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> PackedBatch:
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """The same batch with every tensor on `device`."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sample_ids"}
-        return replace(
-            self,
-            **{name: t.to(device, non_blocking=non_blocking) for name, t in tensors.items()},
-        )
+        return replace(self, **{name: t.to(device, non_blocking=non_blocking) for name, t in self._tensors().items()})
 
-    def pin_memory(self) -> PackedBatch:
+    def pin_memory(self) -> Self:
         """The same batch in page-locked memory, for copies to a GPU that overlap with work."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sample_ids"}
-        return replace(self, **{name: t.pin_memory() for name, t in tensors.items()})
+        return replace(self, **{name: t.pin_memory() for name, t in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     @property
     def tokens(self) -> int:

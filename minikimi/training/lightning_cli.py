@@ -1,21 +1,27 @@
 """From YAML to Trainer, module and data with LightningCLI: typed, overridable on the command line, unknown keys
 rejected.
 
-All settings of a stage, with their types: `minikimi train --help-stage`.
+The key `data_class` of a stage's YAML names the class of its data, `PackedData` where it says nothing; the block `data`
+holds that class's settings. All settings of a stage, with their types: `minikimi train --stage STAGE --help-stage`.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning
+import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from minikimi.data.datamodule import PackedData
+from minikimi.config import UserError
 from minikimi.training.module import Training
 from minikimi.training.records import Records
+
+PACKED = "minikimi.data.datamodule.PackedData"
 
 
 class StageCLI(LightningCLI):
@@ -25,20 +31,34 @@ class StageCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--checkpoint_every", type=int, default=50, help="optimizer steps between checkpoints")
+        parser.add_argument("--data_class", type=str, default=PACKED, help="import path of the class of the data")
         parser.link_arguments("trainer.max_steps", "model.steps")
         parser.link_arguments("trainer.max_steps", "data.steps")
 
 
-def print_settings() -> None:
+def data_class(config: Path) -> type[lightning.LightningDataModule]:
+    """The class of the data that a stage's YAML asks for. Raises `UserError` if there is no such class."""
+    name = (yaml.safe_load(config.read_text()) or {}).get("data_class", PACKED)
+    module, _, attribute = str(name).rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError):
+        raise UserError(f"{config}: data_class {name!r} cannot be imported; give package.module.Class") from None
+
+
+def print_settings(config: Path) -> None:
     """Print every setting of a stage and end the program, as `--help` does."""
-    StageCLI(Training, PackedData, run=False, args=["--help"], save_config_callback=None)
+    StageCLI(Training, data_class(config), run=False, args=["--help"], save_config_callback=None)
 
 
-def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Training, PackedData]:
-    """Trainer, module and data of one stage that writes into `directory`; the resolved configuration is saved there."""
+def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Training, Any]:
+    """Trainer, module and data of one stage that writes into `directory`; the resolved configuration is saved there.
+
+    `args` begin with `--config=FILE`; what follows goes over it.
+    """
     cli = StageCLI(
         Training,
-        PackedData,
+        data_class(Path(args[0].removeprefix("--config="))),
         run=False,
         args=list(args),
         save_config_callback=None,

@@ -76,6 +76,9 @@ class Training(lightning.LightningModule):
     def on_fit_start(self) -> None:
         self.train()  # `fit` does not do it, and loaded models come in evaluation mode
 
+    def on_train_batch_start(self, batch: PackedBatch, batch_idx: int) -> None:
+        self.objective.before_step(self.trainer.optimizers[0], batch)
+
     def training_step(self, batch: PackedBatch, batch_idx: int) -> Tensor:
         loss = self.objective.loss(self.model, batch)
         self._count(loss.routings)

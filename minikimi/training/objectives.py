@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from minikimi.data.packing import PackedBatch
 from minikimi.model.kimi_vl import KimiVL
@@ -25,8 +26,10 @@ class Loss:
 
 class Objective(nn.Module, ABC):
     """An objective: the names of the model's parts it trains, and a loss. It may own parameters that live only in its
-    stage.
+    stage. `columns` names what its parts add to metrics.csv.
     """
+
+    columns: tuple[str, ...] = ()
 
     def __init__(self, train: Sequence[str]) -> None:
         super().__init__()
@@ -34,6 +37,9 @@ class Objective(nn.Module, ABC):
 
     def setup(self, model: KimiVL) -> None:
         """Build what depends on the model's size."""
+
+    def before_step(self, optimizer: Optimizer, batch: PackedBatch) -> None:
+        """Called before each batch. Reinforcement learning starts its optimizer afresh here."""
 
     @abstractmethod
     def loss(self, model: KimiVL, batch: PackedBatch) -> Loss:

@@ -17,7 +17,7 @@ import torch
 
 from minikimi.training.module import Training
 
-METRICS = (
+METRICS = (  # of every stage; an objective and its data may add `columns`
     "step", "loss", "loss_text", "loss_balance", "loss_siglip", "loss_caption", "lr", "grad_norm", "max_violation",
     "tokens_per_second", "seconds",
 )  # fmt: skip
@@ -42,12 +42,15 @@ class Records(lightning.Callback):
     def __init__(self, directory: Path, load_every: int = 10) -> None:
         self.metrics, self.loads = directory / "metrics.csv", directory / "expert_load.csv"
         self.load_every = load_every
+        self.columns = list(METRICS)
         self.clock = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Training)
         experts = pl_module.model.config.text_config.n_routed_experts
-        keep_rows(self.metrics, list(METRICS), trainer.global_step)
+        more = getattr(trainer, "datamodule", None)  # type: ignore[attr-defined]
+        self.columns = [*METRICS, *getattr(more, "columns", ()), *pl_module.objective.columns]
+        keep_rows(self.metrics, self.columns, trainer.global_step)
         keep_rows(self.loads, ["step", "layer", *(f"expert_{i}" for i in range(experts))], trainer.global_step)
         self.clock = time.perf_counter()
 
@@ -62,7 +65,7 @@ class Records(lightning.Callback):
         values |= {"step": step, "lr": trainer.optimizers[0].param_groups[0]["lr"], "seconds": round(seconds, 4)}
         values["tokens_per_second"] = round(pl_module.tokens / max(seconds, 1e-9), 1)
         with self.metrics.open("a", newline="") as file:
-            csv.writer(file).writerow([_short(values.get(name, "")) for name in METRICS])
+            csv.writer(file).writerow([_short(values.get(name, "")) for name in self.columns])
         load = getattr(pl_module, "load", torch.empty(0))
         if step % self.load_every == 0 and len(load):
             with self.loads.open("a", newline="") as file:

@@ -1,0 +1,160 @@
+"""The rollout engine: an iterable of batches that are sampled when they are asked for (lesson 14).
+
+An iteration: draw problems, sample k responses each, score them, drop problems that teach nothing, and hand out the
+rest once per inner step. Random numbers are a function of (seed, iteration) and nothing is prefetched, so the state of
+a run is the iteration, the unfinished responses and the success rates: a killed run goes on to the same bits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minikimi.config import UserError
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
+from minikimi.rl.batch import RolloutBatch, encode_prompt, join
+from minikimi.rl.policy import Policy
+from minikimi.rl.response import Group, Response
+from minikimi.rl.rollout import rollout
+from minikimi.rl.sampling import ProblemPool
+from minikimi.rl.scoring import Scored, metrics, score
+from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.table import RolloutTable
+
+
+class RolloutEngine:
+    """A sized iterable of `steps` batches sampled from `model` as it is at that moment.
+
+    `validate(iteration)` may add numbers to the log of an iteration.
+    """
+
+    def __init__(
+        self,
+        model: KimiVL,
+        processor: Processor,
+        pool: ProblemPool,
+        settings: RolloutSettings,
+        steps: int,
+        table: RolloutTable | None = None,
+        validate: Callable[[int], dict[str, float]] = lambda iteration: {},
+    ) -> None:
+        self.model, self.processor, self.pool, self.settings = model, processor, pool, settings
+        self.policy = Policy.of(model.config, settings.temperature)
+        self.steps, self.table, self.validate = steps, table, validate
+        self.iteration = self.step = 0
+        self.buffer: list[Group] = []  # problems with unfinished responses
+        self.began = self.share = 0.0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[RolloutBatch]:
+        if self.table:
+            self.table.keep_before(self.iteration)
+        while self.step < self.steps:
+            batch = self.sample_batch()
+            self.iteration += 1
+            for inner in range(min(self.settings.inner_steps, self.steps - self.step)):
+                self.step += 1  # before the yield: a state saved while this batch is in use counts it as done
+                yield replace(batch, inner=inner)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, between two iterations. Raises `UserError` within one."""
+        if self.step % self.settings.inner_steps and self.step < self.steps:
+            raise UserError(
+                f"checkpoint at step {self.step}, within an iteration of {self.settings.inner_steps} gradient steps; "
+                "set checkpoint_every to a multiple of inner_steps"
+            )
+        groups = [{"index": g.index, "responses": [r.state() for r in g.responses]} for g in self.buffer]
+        return {"iteration": self.iteration, "step": self.step, "buffer": groups, **self.pool.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after a saved iteration. Problems are read again from their source."""
+        self.iteration, self.step = int(state_dict["iteration"]), int(state_dict["step"])
+        self.pool.load_state_dict(state_dict)
+        self.buffer = [
+            self.group(g["index"], [Response.from_state(r) for r in g["responses"]]) for g in state_dict["buffer"]
+        ]
+
+    def group(self, index: int, responses: list[Response]) -> Group:
+        sample = self.pool.source[index]
+        return Group(index, sample, encode_prompt(self.processor, sample), responses)
+
+    def usable(self, index: int) -> bool:
+        """Whether a problem's prompt is short enough. It is never cut: images would lose their tokens."""
+        return len(encode_prompt(self.processor, self.pool.source[index]).input_ids) <= self.settings.max_prompt_tokens
+
+    def sample_batch(self) -> RolloutBatch:
+        """One iteration up to its gradient steps."""
+        begin = time.perf_counter()
+        scored: list[Scored] = []
+        for attempt in range(self.settings.attempts):
+            groups = self.sample_groups(attempt)
+            scored += [score(g, self.processor, self.settings, self.iteration) for g in groups if g.fresh]
+            self.buffer = [g for g in groups if len(g.finished) < len(g.responses)]
+            if any(s.informative for s in scored):
+                break
+        for s in scored:
+            self.pool.record(s.group.index, s.correct)
+        if self.table:
+            self.table.write(self.iteration, scored)
+        now = time.perf_counter()
+        numbers = metrics(scored, self.settings) | {"iteration": float(self.iteration)}
+        numbers |= {"unfinished": float(sum(not r.end for g in self.buffer for r in g.responses))}
+        numbers |= {"rollout_seconds": now - begin, "rollout_share": self.share} | self.validate(self.iteration)
+        self.share = (now - begin) / (now - self.began) if self.began else 0.0
+        self.began = now
+        return self.build(
+            scored or [Scored(g, g.responses, [0.0] * len(g.responses), [], False) for g in groups], numbers
+        )
+
+    def sample_groups(self, attempt: int) -> list[Group]:
+        """Go on with unfinished problems, and with as many new ones as there is room for."""
+        s = self.settings
+        waiting = {g.index for g in self.buffer}
+        indices = self.pool.draw((self.iteration, attempt), s.problems - len(waiting), waiting, self.usable)
+        if not indices and not waiting:
+            raise UserError("no problem is left to draw; enlarge the pool or max_prompt_tokens")
+        groups = list(self.buffer)
+        for index in indices:
+            keys = [(self.pool.seed, self.iteration, attempt, index, j) for j in range(s.samples)]
+            groups.append(self.group(index, [Response(key) for key in keys]))
+        prompts, responses = [g.prompt for g in groups], [g.responses for g in groups]
+        rollout(self.model, self.policy, prompts, responses, s.max_new_tokens, s.segment, s.record_experts)
+        return groups
+
+    def build(self, scored: Sequence[Scored], numbers: dict[str, float]) -> RolloutBatch:
+        """The batch of all problems that teach something. If none does, one of them with weight 0: no gradient."""
+        useful = [s for s in scored if s.informative]
+        chosen = useful or scored[:1]
+        media = self.model.config.media_placeholder_token_id
+        rows = [(i, r) for i, s in enumerate(chosen) for r in s.responses]
+        shared = join(
+            [s.group.prompt for s in chosen], [i for i, _ in rows], [r.ids for _, r in rows], [r.start for _, r in
+            rows], media,
+        )  # fmt: skip
+        reference = torch.zeros(shared.tokens)
+        for (_, r), end in zip(rows, accumulate(shared.cu_seqlens.diff().tolist()), strict=True):
+            reference[end - len(r.ids) : end] = torch.tensor(r.log_probs)
+        weight = float(bool(useful)) / (self.settings.samples * len(chosen))
+        return RolloutBatch(
+            **vars(shared),
+            reference=reference,
+            advantages=torch.tensor([a for s in chosen for a in s.advantages]),
+            weights=torch.full((len(rows),), weight),
+            experts=self.experts([r for _, r in rows]),
+            inner=0,
+            metrics=numbers,
+        )
+
+    def experts(self, responses: Sequence[Response]) -> Tensor:
+        """(expert layers, T, K) of the row, empty if not recorded."""
+        recorded = [r.experts for r in responses if r.experts is not None]
+        return torch.cat(recorded, dim=1).long() if recorded else torch.empty(0)

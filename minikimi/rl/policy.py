@@ -1,0 +1,67 @@
+"""The policy: from the model's logits to the distribution that is sampled from, and trained (lesson 14).
+
+Both must be the same one. What sampling does to the logits (temperature, forbidden ids), the loss does too; else the
+log-probabilities that the loss compares belong to two distributions. Forbidden are all control tokens but the two that
+end a turn: a sampled image placeholder would ask for an image that does not exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from minikimi.config import KimiVLConfig
+
+CHUNK = 2**26  # logits that exist at one time
+
+
+@dataclass(frozen=True)
+class Policy:
+    """temperature: divides the logits. stop_ids: [EOS] and <|im_end|>. first_special: the control tokens begin here."""
+
+    temperature: float
+    stop_ids: tuple[int, ...]
+    first_special: int
+
+    @classmethod
+    def of(cls, config: KimiVLConfig, temperature: float = 1.0) -> Policy:
+        """The policy of a model. Every Kimi-VL vocabulary ends in a block of control tokens that [BOS] opens, and
+        <|im_end|> follows [EOS]. Raises `ValueError` unless temperature > 0."""
+        if not temperature > 0:
+            raise ValueError(f"temperature {temperature}: sampling needs a number above 0")
+        text = config.text_config
+        return cls(temperature, (text.eos_token_id, text.eos_token_id + 1), text.bos_token_id)
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        """Logits (N, V) to log-probabilities (N, V), float32; forbidden ids get -inf."""
+        banned = torch.arange(logits.shape[-1], device=logits.device) >= self.first_special
+        banned[list(self.stop_ids)] = False
+        return (logits.float() / self.temperature).masked_fill(banned, -torch.inf).log_softmax(dim=-1)
+
+    def chosen_log_probs(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability of targets (N,) after hidden (N, D) under the head (V, D), and the entropy (N,) without
+        gradient. Logits are made piece by piece, and again in the backward pass, where there are many."""
+
+        def piece(h: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+            log_probs = self.log_probs(h @ weight.T)
+            with torch.no_grad():
+                entropy = -(log_probs.exp() * log_probs.clamp(min=-1e4)).sum(dim=-1)
+            return log_probs.gather(1, target[:, None])[:, 0], entropy
+
+        rows = max(1, CHUNK // len(weight))
+        if len(hidden) <= rows:
+            return piece(hidden, targets)
+        pairs = zip(hidden.split(rows), targets.split(rows), strict=True)
+        chosen, entropy = zip(*(checkpoint(piece, h, t, use_reentrant=False) for h, t in pairs), strict=True)
+        return torch.cat(chosen), torch.cat(entropy)
+
+    def draw(self, log_probs: Tensor, uniform: Tensor) -> Tensor:
+        """One id per row of (N, V) for given random numbers (N,) in [0, 1): the id at which the cumulated probability
+        first exceeds them."""
+        cdf = log_probs.double().exp().cumsum(dim=-1)
+        total = cdf[:, -1]
+        threshold = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
+        return torch.searchsorted(cdf, threshold[:, None], right=True)[:, 0]
