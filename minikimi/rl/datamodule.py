@@ -73,7 +73,7 @@ class RolloutData(lightning.LightningDataModule):
         """pass@1 and pass@k on held-out problems, every `validate_every` iterations."""
         if not self.validate_every or iteration % self.validate_every:
             return {}
-        assert self.trainer is not None
+        assert self.trainer is not None and isinstance(self.trainer.lightning_module, Training)
         world = PictureWorld(self.seed, "held_out", self.tasks)
         samples = [world[i] for i in range(self.validate_problems)]
         k = self.settings.samples

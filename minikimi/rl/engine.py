@@ -99,7 +99,7 @@ class RolloutEngine:
             groups = self.sample_groups(attempt)
             scored += [score(g, self.processor, self.settings, self.iteration) for g in groups if g.fresh]
             self.buffer = [g for g in groups if len(g.finished) < len(g.responses)]
-            if any(s.informative for s in scored):
+            if self.buffer or any(s.informative for s in scored):
                 break
         for s in scored:
             self.pool.record(s.group.index, s.correct)

@@ -31,7 +31,7 @@ ENDS = ("", STOP, LENGTH, REPETITION)
 
 
 def repeating(recent: Tensor) -> Tensor:
-    """Rows (N,) of (N, WINDOW + LONGEST_CYCLE) whose last WINDOW tokens equal those `period` earlier, for any period."""
+    """Rows (N,) of (N, WINDOW + LONGEST_CYCLE) whose last WINDOW tokens equal those some period earlier."""
     last = recent[:, -WINDOW:]
     loops = torch.zeros(len(recent), dtype=torch.bool, device=recent.device)
     for period in range(1, LONGEST_CYCLE + 1):

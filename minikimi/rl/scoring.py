@@ -95,6 +95,6 @@ def metrics(scored: Sequence[Scored], settings: RolloutSettings) -> dict[str, fl
         out |= {f"rewards/{name}/mean": fmean(values), f"rewards/{name}/std": pstdev(values)}
     for suffix, chosen in (("", responses), ("_terminated", [r for r in responses if r.end == STOP])):
         lengths = [len(r.ids) for r in chosen] or [0]
-        values = {"min": min(lengths), "mean": fmean(lengths), "max": max(lengths)}
-        out |= {f"completions/{what}{suffix}_length": float(value) for what, value in values.items()}
+        named = {"min": min(lengths), "mean": fmean(lengths), "max": max(lengths)}
+        out |= {f"completions/{what}{suffix}_length": float(value) for what, value in named.items()}
     return out

@@ -48,7 +48,7 @@ class Records(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Training)
         experts = pl_module.model.config.text_config.n_routed_experts
-        more = getattr(trainer, "datamodule", None)  # type: ignore[attr-defined]
+        more = getattr(trainer, "datamodule", None)
         self.columns = [*METRICS, *getattr(more, "columns", ()), *pl_module.objective.columns]
         keep_rows(self.metrics, self.columns, trainer.global_step)
         keep_rows(self.loads, ["step", "layer", *(f"expert_{i}" for i in range(experts))], trainer.global_step)
