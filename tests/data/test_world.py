@@ -1,6 +1,7 @@
 """The picture world: reproducible, and every answer re-derived from what was drawn, not from how it was asked."""
 
 import hashlib
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from minikimi.config import UserError
 from minikimi.data import PictureWorld, iterate_texts, most_common_answers
 from minikimi.data.world import art, glyphs
 from minikimi.data.world.canvas import Canvas
+from minikimi.data.world.things import CHINESE
 from minikimi.data.world.vocabulary import BACKGROUNDS, COUNTRIES, GROUP_OF, NAMES, plural
 
 SPLITS = ["train", "held_out"]
@@ -112,10 +114,13 @@ def test_places_follow_from_the_pixels(split):
 def test_counts_are_recounted(split):
     for sample in samples("count", split, 200):
         names = [p["name"] for p in sample.facts["placements"]]
-        asked = [n for n in set(names) if plural(n) in sample.question.rstrip("?.").split()]
+        if sample.facts["language"] == "zh":
+            asked = [n for n in set(names) if sample.question[:-1] in (f"有几个{CHINESE[n]}", f"{CHINESE[n]}有几个")]
+        else:
+            asked = [n for n in set(names) if plural(n) in sample.question.rstrip("?.").split()]
         assert asked == [sample.facts["target"]]
         assert str(names.count(asked[0])) == sample.answer
-        assert sum(int(part.split()[0]) for part in sample.caption.split(", ")) == len(names)
+        assert sum(int(re.match(r"\d+", part)[0]) for part in sample.caption.split(", ")) == len(names)
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -165,11 +170,52 @@ def test_turning_keeps_the_glyph():
 
 
 def test_groups_and_flags():
-    for sample in samples("group", "train"):
-        assert sample.answer == GROUP_OF[sample.facts["placements"][0]["name"]]
-    for sample in samples("flag", "train"):
-        assert sample.answer == sample.facts["placements"][0]["name"]
-        assert sample.answer in COUNTRIES
+    for sample in samples("group", "train", 200):
+        name = sample.facts["placements"][0]["name"]
+        words = CHINESE if sample.facts["language"] == "zh" else {each: each for each in CHINESE}
+        assert (sample.answer, sample.caption) == (words[GROUP_OF[name]], words[name])
+    for sample in samples("flag", "train", 200):
+        country = sample.facts["placements"][0]["name"]
+        assert country in COUNTRIES
+        assert sample.answer == (CHINESE[country] if sample.facts["language"] == "zh" else country)
+        assert sample.answer in sample.caption
+
+
+def han(text):
+    """The Chinese characters and marks of a text."""
+    return {c for c in text if ord(c) > 0x2E80}
+
+
+def test_chinese_names_are_no_mixture():
+    # A line too long or too short, or in another order, would name the wrong thing: spot checks in every group.
+    right = {"cat": "猫", "pig": "猪", "pear": "梨", "plane": "飞机", "boot": "靴", "key": "钥匙", "comet": "彗星"}
+    right |= {
+        "food": "食物",
+        "sky": "天空",
+        "Japan": "日本",
+        "China": "中国",
+        "United States": "美国",
+        "Jamaica": "牙买加",
+    }
+    assert {name: CHINESE[name] for name in right} == right
+    assert set(CHINESE) == {*NAMES, *COUNTRIES, *GROUP_OF.values()}
+    assert len(set(CHINESE.values())) == len(CHINESE), "no two things share a name"
+
+
+def test_one_sample_in_six_is_in_chinese():
+    inventory = set()
+    for task in ("count", "group", "flag", "number"):
+        for split in SPLITS:
+            many = samples(task, split, 600)
+            spoken = [s for s in many if s.facts["language"] == "zh"]
+            assert 0.11 < len(spoken) / 600 < 0.23
+            for sample in many:
+                texts = [sample.question, sample.caption] + ([sample.answer] if task in ("group", "flag") else [])
+                assert all(bool(han(text)) == (sample.facts["language"] == "zh") for text in texts), texts
+                if sample in spoken:
+                    assert not re.search("[a-z]", "".join(texts) + sample.solution)
+                    inventory |= han("".join(texts) + sample.solution)
+    assert 90 < len(inventory) <= 120
 
 
 def test_every_picture_is_drawn_and_no_two_look_alike():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from minikimi.data.world import art, glyphs
+from minikimi.data.world import art, chinese, glyphs
 from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick
 from minikimi.data.world.holdout import text_held_out
 from minikimi.data.world.vocabulary import INKS
@@ -52,8 +52,11 @@ def number(rng: Rng, held_out: bool) -> Scene:
         value = str(between(rng, low, high))
     masks, indices = glyphs.handwritten(rng, value, held_out)
     canvas, worn = _write(rng, masks, held_out)
-    facts = canvas.facts("number", value=value, digit_indices=indices, **worn)
-    return Scene([canvas.image], pick(rng, NUMBER_QUESTIONS), value, f"the number {value}", facts)
+    question, caption, language = pick(rng, NUMBER_QUESTIONS), f"the number {value}", chinese.language(rng)
+    if language == "zh":
+        question, caption = pick(rng, chinese.NUMBER_QUESTIONS), f"数字{value}"
+    facts = canvas.facts("number", value=value, digit_indices=indices, language=language, **worn)
+    return Scene([canvas.image], question, value, caption, facts)
 
 
 def word(rng: Rng, held_out: bool) -> Scene:

@@ -6,6 +6,7 @@ the answer is not written in the image, it has to be remembered.
 
 from __future__ import annotations
 
+from minikimi.data.world import chinese
 from minikimi.data.world.canvas import (
     COLOURS,
     Canvas,
@@ -36,6 +37,7 @@ COUNT_PAIRS = {
     for held_out in (False, True)
 }
 DISTRACTORS = {n: [name for name in NAMES if not count_held_out(name, n)] for n in COUNTS}
+CHINESE = chinese.names(GROUPS, COUNTRIES)
 COUNT_QUESTIONS = ["How many {} are there?", "Count the {}.", "How many {} do you see?"]
 GROUP_QUESTIONS = [
     "Which group is this: " + ", ".join(GROUPS) + "?",
@@ -93,10 +95,15 @@ def count(rng: Rng, held_out: bool) -> Scene:
     chosen = sorted(zip(rng.permutation(len(cells))[: len(names)].tolist(), names, strict=True))
     for cell, name in ((cells[i], name) for i, name in chosen):
         canvas.paste(rng, name, between(rng, *COUNT_SIZES), cell)
-    question = pick(rng, COUNT_QUESTIONS).format(plural(target))
-    seen = [name for _, name in chosen]
-    facts = canvas.facts("count", target=target, count=n, difficulty=min(4, (len(seen) + 1) // 2))
-    return Scene([canvas.image], question, str(n), tally(seen), facts, count_aloud(seen, target))
+    seen, language = [name for _, name in chosen], chinese.language(rng)
+    more = {"difficulty": min(4, (len(seen) + 1) // 2), "language": language}
+    facts = canvas.facts("count", target=target, count=n, **more)
+    if language == "zh":
+        seen, target = [CHINESE[name] for name in seen], CHINESE[target]
+        question, caption = pick(rng, chinese.COUNT_QUESTIONS).format(target), chinese.tally(seen)
+    else:
+        question, caption = pick(rng, COUNT_QUESTIONS).format(plural(target)), tally(seen)
+    return Scene([canvas.image], question, str(n), caption, facts, count_aloud(seen, target))
 
 
 def _alone(rng: Rng, name: str, sizes: tuple[int, int], held_out: bool) -> Canvas:
@@ -111,18 +118,19 @@ def group(rng: Rng, held_out: bool) -> Scene:
     """One picture; the answer is its group."""
     name = pick(rng, NAMES)
     canvas = _alone(rng, name, (36, 52), held_out)
-    return Scene(
-        [canvas.image],
-        pick(rng, GROUP_QUESTIONS),
-        GROUP_OF[name],
-        name,
-        canvas.facts("group", name=name),
-    )
+    question, answer, caption = pick(rng, GROUP_QUESTIONS), GROUP_OF[name], name
+    language = chinese.language(rng)
+    if language == "zh":
+        question, answer, caption = pick(rng, chinese.GROUP_QUESTIONS), CHINESE[answer], CHINESE[name]
+    return Scene([canvas.image], question, answer, caption, canvas.facts("group", name=name, language=language))
 
 
 def flag(rng: Rng, held_out: bool) -> Scene:
     """One flag; the answer is its country."""
     country = pick(rng, COUNTRIES)
     canvas = _alone(rng, country, (42, 54), held_out)
-    facts = canvas.facts("flag", name=country)
-    return Scene([canvas.image], pick(rng, FLAG_QUESTIONS), country, f"flag of {country}", facts)
+    question, answer, caption = pick(rng, FLAG_QUESTIONS), country, f"flag of {country}"
+    language = chinese.language(rng)
+    if language == "zh":
+        question, answer, caption = pick(rng, chinese.FLAG_QUESTIONS), CHINESE[country], f"{CHINESE[country]}国旗"
+    return Scene([canvas.image], question, answer, caption, canvas.facts("flag", name=country, language=language))
