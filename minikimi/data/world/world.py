@@ -16,7 +16,19 @@ import numpy as np
 
 from minikimi.config import UserError
 from minikimi.data.sample import Sample
-from minikimi.data.world import charts, documents, needles, places, reading, screens, sums, tables, things, video
+from minikimi.data.world import (
+    charts,
+    documents,
+    needles,
+    places,
+    reading,
+    screens,
+    sums,
+    tables,
+    things,
+    trajectories,
+    video,
+)
 from minikimi.data.world.canvas import Rng, Scene
 
 TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
@@ -41,6 +53,7 @@ TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
     "needle": needles.needle,
     "needle_512": needles.needle_512,
     "needle_2048": needles.needle_2048,
+    "desktop": trajectories.desktop,
 }
 DEFAULT_MIXTURE = {
     "caption": 3,

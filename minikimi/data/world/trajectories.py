@@ -1,0 +1,34 @@
+"""The task `desktop`: one moment of an episode on the desktop, what is the next action? (lesson 09)
+
+Each sample is one step of a trajectory of the oracle, some after a mistake, as an agent has to recover from its own.
+"""
+
+from __future__ import annotations
+
+from minikimi.data.world.canvas import Rng, Scene, pick
+from minikimi.data.world.desktop import Desktop
+from minikimi.data.world.screens import click_on, normalised
+
+STAGES, SHARES = ("open", "act", "close", "done"), (0.3, 0.4, 0.15, 0.15)
+DETOUR = 0.2  # share of the other stages that come after a wrong window
+
+
+def _open_wrong(rng: Rng, episode: Desktop) -> None:
+    """Click on an icon that the goal does not name."""
+    targets, size = episode.screen.targets, episode.screen.size
+    episode.act(click_on(normalised(targets[pick(rng, [n for n in targets if n != episode.app])], size)))
+
+
+def desktop(rng: Rng, held_out: bool) -> Scene:
+    """One moment of an episode, one in three after a wrong window; the answer is the next action."""
+    episode = Desktop(rng, held_out)
+    wanted = STAGES[rng.choice(len(STAGES), p=SHARES)]
+    if wanted == "act":
+        wanted = "press" if episode.button else "type"
+    if wanted == "close" or rng.random() < DETOUR:
+        _open_wrong(rng, episode)
+    while episode.next()[0] != wanted:
+        episode.act(episode.oracle())
+    stage, action, box = episode.next()
+    facts = episode.screen.canvas.facts(f"desktop.{stage}", goal=episode.goal, history=episode.history, box=box)
+    return Scene([episode.screenshot()], episode.prompt, action, episode.screen.describe(), facts)

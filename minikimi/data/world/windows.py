@@ -1,0 +1,109 @@
+"""What a small desktop looks like: icons, and windows with a title, buttons and a text field (lesson 09).
+
+Everything lies on the grid of 28 px that becomes image tokens: a title row of 28 px, buttons in cells of 56 px, a text
+field of 28 px with one letter to a cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw
+
+from minikimi.data.world import art
+from minikimi.data.world.canvas import Canvas, Rng, between, pick
+from minikimi.data.world.glyphs import printed
+from minikimi.data.world.screens import describe_icons, normalised
+
+PixelBox = tuple[int, int, int, int]
+
+CELL, ICON_SIZES = 56, (36, 50)  # px: of icons and buttons
+ROW, TITLE_SIZES = 28, (22, 26)  # px: height of title and text field, and the picture in the title
+HEIGHT = 2 * CELL  # of a screen, px; its width is two or three cells
+TITLE_COLOUR, CROSS_COLOUR = (150, 175, 215), (190, 30, 30)
+PRESSED_COLOUR, FIELD_COLOUR, INK = (255, 200, 40), (255, 255, 255), (0, 0, 0)
+FONT, FONT_SIZE = "DejaVuSans-Bold", 19
+
+
+@dataclass
+class Screen:
+    """A drawn screen: `targets` names what can be clicked, with boxes in px."""
+
+    canvas: Canvas
+    targets: dict[str, PixelBox]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, px."""
+        return self.canvas.image.size
+
+    def image(self) -> Image.Image:
+        """The screen as it looks now."""
+        return self.canvas.image.copy()
+
+    def describe(self) -> str:
+        """`cat at 0.25 0.75, dog at 0.75 0.75`."""
+        return describe_icons({name: normalised(box, self.size) for name, box in self.targets.items()})
+
+
+@dataclass
+class Window(Screen):
+    """An open window; `app` is the picture in its title, `pressed` the button pressed last, `typed` the field."""
+
+    app: str
+    pressed: str = ""
+    typed: str = ""
+
+    def image(self) -> Image.Image:
+        """The window with its pressed button lit and its text field filled."""
+        image = self.canvas.image.copy()
+        if self.pressed:
+            left, top, right, bottom = self.targets[self.pressed]
+            column = left // CELL * CELL
+            ImageDraw.Draw(image).rectangle((column + 1, ROW + 1, column + CELL - 2, ROW + CELL - 2), PRESSED_COLOUR)
+            drawn = art.picture(self.pressed, max(right - left, bottom - top))
+            image.paste(drawn, (left, top), drawn)
+        for i, letter in enumerate(self.typed):
+            mask = printed(letter, FONT, FONT_SIZE)
+            image.paste(INK, (ROW * i + (ROW - mask.width) // 2, HEIGHT - (ROW + mask.height) // 2), mask)
+        return image
+
+    def describe(self) -> str:
+        """`window of cat, close at 0.88 0.12, star at 0.25 0.50, hat at 0.75 0.50, pressed star, text KEY`."""
+        state = [f"pressed {self.pressed or 'nothing'}", f"text {self.typed or 'empty'}"]
+        return ", ".join([f"window of {self.app}", super().describe(), *state])
+
+
+def draw_icons(rng: Rng, names: list[str], columns: int, background: str) -> Screen:
+    """The bare desktop: `names` in cells drawn among two rows."""
+    canvas = Canvas.blank(rng, (columns * CELL, HEIGHT), background)
+    cells = canvas.cells(2, columns, CELL)
+    chosen = sorted(rng.permutation(len(cells))[: len(names)].tolist())
+    for cell, i in zip(chosen, rng.permutation(len(names)).tolist(), strict=True):
+        canvas.paste(rng, names[i], between(rng, *ICON_SIZES), cells[cell])
+    return Screen(canvas, {p["name"]: p["box"] for p in canvas.placements})
+
+
+def draw_window(rng: Rng, app: str, buttons: list[str], background: str) -> Window:
+    """The window of `app`: its picture and a cross in the title (either way round), then `buttons`, then the field."""
+    width = len(buttons) * CELL
+    canvas = Canvas.blank(rng, (width, HEIGHT), background)
+    draw = ImageDraw.Draw(canvas.image)
+    draw.rectangle((0, 0, width, ROW - 1), TITLE_COLOUR)
+    draw.rectangle((2, HEIGHT - ROW + 2, width - 3, HEIGHT - 3), FIELD_COLOUR, INK)
+    ends = [0, width - ROW]
+    left, cross_left = ends if pick(rng, [True, False]) else ends[::-1]
+    canvas.paste(rng, app, between(rng, *TITLE_SIZES), (left, 0, left + ROW, ROW))
+    for i, button in enumerate(buttons):
+        canvas.paste(rng, button, between(rng, *ICON_SIZES), (i * CELL, ROW, (i + 1) * CELL, ROW + CELL))
+    cross = _draw_cross(rng, draw, cross_left)
+    return Window(canvas, {"close": cross, **{p["name"]: p["box"] for p in canvas.placements[1:]}}, app)
+
+
+def _draw_cross(rng: Rng, draw: ImageDraw.ImageDraw, left: int) -> PixelBox:
+    """A white cross on red, up to 2 px from the middle of the title's cell that starts at `left`."""
+    x, y = left + between(rng, 2, 6), between(rng, 2, 6)
+    draw.rectangle((x, y, x + 19, y + 19), CROSS_COLOUR)
+    draw.line((x + 4, y + 4, x + 15, y + 15), FIELD_COLOUR, 3)
+    draw.line((x + 15, y + 4, x + 4, y + 15), FIELD_COLOUR, 3)
+    return x, y, x + 20, y + 20
