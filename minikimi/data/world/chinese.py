@@ -4,7 +4,7 @@ The Kimi-VL report's data is in English and Chinese (arXiv 2504.07491, section 3
 characters do for all: a byte-level tokenizer has to spell most of them in three tokens.
 """
 
-# ruff: noqa: RUF001 -- the full-width question mark and comma are Chinese, not mistaken Latin ones
+# ruff: noqa: RUF001 -- the full-width question mark is Chinese, not a mistaken Latin one
 from __future__ import annotations
 
 from minikimi.data.world.canvas import Rng
@@ -23,7 +23,7 @@ GROUP_LINES = {
 COUNTRY_LINE = "日本 法国 德国 意大利 瑞典 瑞士 加拿大 巴西 印度 中国 英国 美国 希腊 土耳其 韩国 牙买加"
 
 COUNT_QUESTIONS = ["有几个{}？", "{}有几个？"]
-GROUP_QUESTIONS = ["这是哪一类？", "这是" + "，".join(line.split()[0] for line in GROUP_LINES.values()) + "？"]
+GROUP_QUESTIONS = ["这是哪一类？", "是哪一类？"]
 FLAG_QUESTIONS = ["这是哪国国旗？", "国旗是哪国？"]
 NUMBER_QUESTIONS = ["这是什么数字？", "数字是几？"]
 
