@@ -77,6 +77,11 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     export_parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
     export_parser.set_defaults(call=export, passes_on=False)
 
+    shorten_parser = verbs.add_parser(
+        "long2short", help="make a thinking model think shorter: average, reject or dpo", add_help=False
+    )
+    shorten_parser.set_defaults(call=long2short, passes_on=True)
+
     doctor_parser = verbs.add_parser("doctor", help="print what to paste when asking for help")
     doctor_parser.set_defaults(call=doctor, passes_on=False)
 
@@ -170,6 +175,12 @@ def bench(_: argparse.Namespace, rest: list[str]) -> int:
     from minikimi import bench as module
 
     return module.main(rest)
+
+
+def long2short(_: argparse.Namespace, rest: list[str]) -> int:
+    from minikimi.rl import command
+
+    return command.main(rest)
 
 
 def export(options: argparse.Namespace, _: list[str]) -> int:

@@ -136,10 +136,8 @@ class RolloutEngine:
         chosen = useful or scored[:1]
         media = self.model.config.media_placeholder_token_id
         rows = [(i, r) for i, s in enumerate(chosen) for r in s.responses]
-        shared = join(
-            [s.group.prompt for s in chosen], [i for i, _ in rows], [r.ids for _, r in rows], [r.start for _, r in
-            rows], media,
-        )  # fmt: skip
+        prompts, owners = [s.group.prompt for s in chosen], [i for i, _ in rows]
+        shared = join(prompts, owners, [r.ids for _, r in rows], [r.start for _, r in rows], media)
         reference = torch.zeros(shared.tokens)
         for (_, r), end in zip(rows, accumulate(shared.cu_seqlens.diff().tolist()), strict=True):
             reference[end - len(r.ids) : end] = torch.tensor(r.log_probs)

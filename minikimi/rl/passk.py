@@ -67,17 +67,19 @@ def sample_groups(
     samples: Sequence[Sample],
     settings: RolloutSettings,
     key: tuple[int, ...],
+    opening: str = "",
     batch: int = 16,
 ) -> list[Group]:
-    """`settings.samples` scored responses to each sample, `batch` problems at a time; `key` seeds them."""
+    """`settings.samples` scored responses to each sample, `batch` problems at a time; `key` seeds them. Every response
+    begins with the text `opening`, e.g. the mark that opens a thought.
+    """
     policy, groups = Policy.of(model.config, settings.temperature), []
+    first = processor.tokenizer.encode(opening)
     for start in range(0, len(samples), batch):
-        part = [
-            Group(
-                i, sample, encode_prompt(processor, sample), [Response((*key, i, j)) for j in range(settings.samples)]
-            )
-            for i, sample in enumerate(samples[start : start + batch], start)
-        ]
+        part = []
+        for i, sample in enumerate(samples[start : start + batch], start):
+            responses = [Response((*key, i, j), list(first), [0.0] * len(first)) for j in range(settings.samples)]
+            part.append(Group(i, sample, encode_prompt(processor, sample), responses))
         rollout(model, policy, [g.prompt for g in part], [g.responses for g in part], settings.max_new_tokens)
         for group in part:
             score(group, processor, settings, iteration=settings.length_from)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from minikimi.config import UserError
+from minikimi.data.forms import END_THINK, THINK
 
-THINK, END_THINK = "◁think▷", "◁/think▷"
 LONGEST_ANSWER = 1000  # characters; an answer beyond is wrong unread
 RewardFunction = Callable[..., list[float]]
 
@@ -51,11 +51,12 @@ def exact_answer(completions: Sequence[str], answer: Sequence[str], **_: Any) ->
     ]
 
 
-POINT = re.compile(r"[(\[]?\s{0,2}([01]?\.\d{1,6}|[01])\s{0,2},\s{0,2}([01]?\.\d{1,6}|[01])\s{0,2}[)\]]?")
+NUMBER = r"\s{0,2}([01](?:\.\d{1,6})?|\.\d{1,6})\s{0,2}"
+POINT = re.compile(rf"(?:click)?\({NUMBER},{NUMBER}\)")
 
 
 def point_of(text: str | None) -> tuple[float, float] | None:
-    """(x, y) of an answer that is nothing but one point such as `(0.25, 0.5)`, both from 0 to 1; else None."""
+    """(x, y) of an answer that is one point and nothing else, `click(0.25, 0.5)` or `(0.25, 0.5)`, from 0 to 1."""
     match = POINT.fullmatch(normalise(text)) if text is not None and len(text) <= LONGEST_ANSWER else None
     if match is None:
         return None
@@ -64,10 +65,10 @@ def point_of(text: str | None) -> tuple[float, float] | None:
 
 
 def point_in_box(completions: Sequence[str], facts: Sequence[Mapping[str, Any]], **_: Any) -> list[float]:
-    """1 where the answer is a point inside `facts["target"]` (left, top, right, bottom, all from 0 to 1), else 0."""
+    """1 where the answer is a point inside `facts["box"]` (left, top, right, bottom, all from 0 to 1), else 0."""
     scores = []
     for text, fact in zip(completions, facts, strict=True):
-        point, (left, top, right, bottom) = point_of(answer_of(text)), fact["target"]
+        point, (left, top, right, bottom) = point_of(answer_of(text)), fact["box"]
         scores.append(float(point is not None and left <= point[0] <= right and top <= point[1] <= bottom))
     return scores
 
