@@ -1,13 +1,17 @@
 """Screens, clips, documents and needles: each answer re-derived from what was drawn, in both splits."""
 
+import hashlib
 import itertools
 import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from minikimi.data import PictureWorld
+from minikimi.data import PictureWorld, most_common_answers
 from minikimi.data.world import art
 from minikimi.data.world.canvas import Canvas
 from minikimi.data.world.glyphs import printed
@@ -192,6 +196,7 @@ def tokens(sample, processor):
         ("compare", 0, 100, 60),
         ("pages", 0, 145, 60),
         ("pages_long", 400, 512, 30),
+        ("desktop", 0, 128, 60),
         ("needle", 70, 128, 60),
         ("needle_512", 380, 512, 30),
         ("needle_2048", 1680, 2048, 10),
@@ -248,3 +253,68 @@ def test_impossible_needles_are_refused():
         needle_scene(rng, False, 20)
     with pytest.raises(ValueError, match=r"depth 1\.5"):
         needle_scene(rng, False, 128, 1.5)
+
+
+def combinations(sample):
+    """What a sample could teach; first what it asks for."""
+    facts, task = sample.facts, sample.task
+    if task == "click":
+        cells = {p["name"]: (p["box"][1] // 56, p["box"][0] // 56) for p in facts["placements"]}
+        return [(facts["target"], cells.pop(facts["target"])), *cells.items()]
+    if task == "motion":
+        return [(facts["name"], facts["direction"])]
+    if task == "desktop":
+        goal = re.match(r"open the (\w+)(?:, then press the (\w+)| and type (\w+))$", facts["goal"])
+        return [(goal[1], goal[2] or goal[3])]
+    if task.startswith("needle"):
+        needles = dict(facts["needles"])
+        return [(facts["key"], needles.pop(facts["key"])), *needles.items()]
+    everything = [(thing, i) for i, frame in enumerate(facts["frames"], 1) for thing in shown(frame)]
+    everything = [(thing, i if thing in NAMES else None) for thing, i in everything]  # a code is new on any page
+    asked = everything[facts["asked"] - 1] if "asked" in facts else (facts["target"], facts["number"])
+    return [asked, *(pair for pair in everything if pair != asked)]
+
+
+DRAWS = dict.fromkeys(["click", "motion", "order", "pages", "compare", "needle", "desktop"], 2000)
+DRAWS |= {"pages_long": 150, "needle_512": 1000, "needle_2048": 500}
+
+
+@pytest.mark.parametrize(("task", "n"), DRAWS.items())
+def test_what_is_held_out_is_never_trained(task, n):
+    taught = {pair for sample in samples(task, "train", n, seed=0) for pair in combinations(sample)}
+    asked = [combinations(sample)[0] for sample in samples(task, "held_out", min(n, 400), seed=1)]
+    assert not taught & set(asked)
+    # ... but each thing is known from elsewhere: only the combination is new.
+    known = {part for pair in taught for part in pair}
+    if task in ("click", "motion", "order", "compare", "needle"):
+        assert all(part in known for pair in asked for part in pair)
+
+
+def test_the_blind_guess_is_a_poor_one():
+    tasks = ["click", "motion", "order", "pages", "compare", "needle", "desktop"]
+    world, held_out = (PictureWorld(8, split, dict.fromkeys(tasks, 1)) for split in SPLITS)
+    prior = most_common_answers(world, 2000)
+    hits = defaultdict(list)
+    for i in range(1000):
+        hits[held_out[i].kind].append(held_out[i].answer == prior[held_out[i].kind])
+    # That an episode is over has but one answer; when it is over is what has to be seen, so it is rare among the rest.
+    assert np.mean(hits.pop("desktop.done")) == 1 and len(hits) == 13
+    assert all(np.mean(h) < 0.4 for h in hits.values()), {k: np.mean(h) for k, h in hits.items()}
+    answers = Counter(s.answer for s in samples("desktop", "train", 500))
+    assert answers["done()"] / 500 < 0.25
+
+
+def test_another_process_draws_the_same():
+    code = (
+        "import hashlib; from minikimi.data import PictureWorld; h = hashlib.sha256();"
+        "w = PictureWorld(5, 'held_out', dict.fromkeys("
+        "'click motion order pages compare needle_512 desktop'.split(), 1));"
+        "[h.update(str(s.messages).encode() + b''.join(i.tobytes() for i in s.images)) for s in map(w.__getitem__, "
+        "range(60))]; print(h.hexdigest())"
+    )
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    tasks = ["click", "motion", "order", "pages", "compare", "needle_512", "desktop"]
+    world, here = PictureWorld(5, "held_out", dict.fromkeys(tasks, 1)), hashlib.sha256()
+    for i in range(60):
+        here.update(str(world[i].messages).encode() + b"".join(image.tobytes() for image in world[i].images))
+    assert there == here.hexdigest()

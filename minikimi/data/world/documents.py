@@ -20,6 +20,7 @@ CELL, SIZES = 56, (36, 52)  # px: a page, and the picture on it
 SMALL_CELL, SMALL_SIZES = 28, (22, 26)  # px: a letter's cell, and one of several pictures of an image to compare
 LONG = (31, 35)  # pages of a long document: about 500 tokens in all
 NOT_ANSWERABLE = "Not answerable"
+CODES = {h: [a + b for a in CONSONANTS for b in CONSONANTS if text_held_out(a + b) == h] for h in (False, True)}
 
 PICTURE_QUESTIONS = ["Which page shows the {}?", "On which page is the {}?"]
 CODE_QUESTIONS = ["Which page says {}?", "On which page is {} printed?"]
@@ -30,8 +31,7 @@ ONLY_QUESTIONS = ["Which thing is only in image {}?", "What does only image {} s
 
 def _draw_code(rng: Rng, held_out: bool, taken: list[str]) -> str:
     """Two consonants of the split, not in `taken`."""
-    codes = [a + b for a in CONSONANTS for b in CONSONANTS]
-    return pick(rng, [code for code in codes if text_held_out(code) == held_out and code not in taken])
+    return pick(rng, [code for code in CODES[held_out] if code not in taken])
 
 
 def _draw_contents(rng: Rng, pages: int, asked: int, held_out: bool) -> dict[int, str]:
