@@ -1,8 +1,16 @@
 """`PictureWorld`: an endless, indexable data set; item i is a pure function of (seed, split, i) (lesson 09).
 
-Seven tasks so far, after the data categories of the Kimi-VL report (arXiv 2504.07491, section 3.1): caption, where,
-count, group, flag, number, word. Pictures: OpenMoji (https://openmoji.org), CC BY-SA 4.0; credit them wherever
-samples are shown.
+The tasks follow the data categories of the Kimi-VL report (arXiv 2504.07491, section 3.1):
+
+- caption and grounding: caption, where, count;
+- knowledge: flag, group; with numbers to work out: chart, sum;
+- OCR: number, word, table, receipt;
+- agent: click, desktop;
+- interleaved: pages, pages_long, compare;
+- video: motion, order;
+- text alone: arithmetic, needle, needle_512, needle_2048.
+
+Pictures: OpenMoji (https://openmoji.org), CC BY-SA 4.0; credit them wherever samples are shown.
 """
 
 from __future__ import annotations
@@ -10,7 +18,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -103,7 +111,9 @@ class PictureWorld:
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
         task = self._names[bisect(self._cumulative, rng.random() * self._cumulative[-1])]
         scene = TASKS[task](rng, self.split == "held_out")
-        parts = scene.content or [{"type": "image"} for _ in scene.images] + [{"type": "text", "text": scene.question}]
+        parts: list[dict[str, Any]] = scene.content or [{"type": "image"} for _ in scene.images] + [
+            {"type": "text", "text": scene.question}
+        ]
         messages = [{"role": "user", "content": parts}, {"role": "assistant", "content": scene.answer}]
         name = f"world-{self.seed}-{self.split}-{index}"
         return Sample(name, task, messages, scene.images, scene.answer, scene.caption, scene.solution, scene.facts)
