@@ -111,10 +111,9 @@ class PictureWorld:
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
         task = self._names[bisect(self._cumulative, rng.random() * self._cumulative[-1])]
         scene = TASKS[task](rng, self.split == "held_out")
-        parts: list[dict[str, Any]] = scene.content or [{"type": "image"} for _ in scene.images] + [
-            {"type": "text", "text": scene.question}
-        ]
-        messages = [{"role": "user", "content": parts}, {"role": "assistant", "content": scene.answer}]
+        parts = scene.content or [{"type": "image"} for _ in scene.images] + [{"type": "text", "text": scene.question}]
+        turns = [("user", parts), ("assistant", scene.answer)]
+        messages: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in turns]
         name = f"world-{self.seed}-{self.split}-{index}"
         return Sample(name, task, messages, scene.images, scene.answer, scene.caption, scene.solution, scene.facts)
 
