@@ -1,6 +1,6 @@
 """Lesson 02 in a real browser: JupyterLab runs all of it without error, pictures show, a wrong answer gets its hint.
 
-Needs chromium (Debian: apt install chromium) and `pip install playwright`; without them the test is skipped.
+Needs chromium (Debian: apt install chromium; `make setup` installs the rest); without it the test is skipped.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ from minikimi.lab.build import ENVIRONMENT, NOTEBOOKS
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt install chromium"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="no playwright: pip install playwright"),
+    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="no playwright: make setup"),
 ]
 LESSON = "02_rope_2d.ipynb"
 WRONG = """def apply_rotary(x, cos, sin):
