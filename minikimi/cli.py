@@ -115,7 +115,7 @@ def train(options: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def evaluate(options: argparse.Namespace, _: list[str]) -> int:
-    from minikimi.evaluation.run import preset_of
+    from minikimi.evaluation.facts import preset_of
 
     run = Path(options.run_directory)
     report(run, options.preset or preset_of(run), f"minikimi evaluate {run}")
@@ -126,8 +126,9 @@ def report(run: Path, preset: str, command: str) -> None:
     """Evaluate, print the table, write the report."""
     from rich.console import Console
 
-    from minikimi.evaluation.report import results_table, write_report
+    from minikimi.evaluation.report import write_report
     from minikimi.evaluation.run import evaluate_run
+    from minikimi.evaluation.table import results_table
 
     result = evaluate_run(run, preset, command)
     console = Console()

@@ -17,10 +17,10 @@
                     n               questions, all tasks together
     tasks         {task: row without about and tasks, with benchmark (its name) and tokens (mean length of an output)}
     mean          score, interval, blind, prior, parse_failures: unweighted over the benchmarks; n
-    extras        {task: row as in tasks}: needle, arithmetic and long pages, which count in no benchmark; blind is
-                  null where there is no picture
-    needle_map    {lengths: [L], depths: [D] upper edges from 0 to 1, recall: [[...] * L] rows by length, columns by
-                  depth, null where nothing was drawn, n: [[...]]}
+    extras        {task: row as in tasks}: arithmetic and long documents, which count in no benchmark; blind is null
+                  where there is no picture
+    needle_map    {lengths: [L] tokens, depths: [D] from 0 (start) to 1 (end), recall: [[...] * L] rows by length,
+                  columns by depth, null for lengths beyond the model's context, n: [[...]]}
     test_time_scaling   null for a model that does not think, else {limits: [K] thinking tokens,
                   tasks: {task: [K] shares right}, mean: [K], interval: [K] pairs, used: [K] mean tokens, n}
     samples       [{task, benchmark, question, answer, truth, raw, correct, images: [file names], image: the first or
@@ -33,134 +33,73 @@ seconds, in the same format, from fewer questions. Scores before a stage are tho
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import resource
-import sys
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
 from rich.progress import Progress
 
-from minikimi.config import KimiVLConfig, UserError
-from minikimi.data import PictureWorld, Sample, most_common_answers
-from minikimi.data.world import TASKS
-from minikimi.evaluation.exact_match import answers, mean_over_tasks, normalise, score
+from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gib, write_json
+from minikimi.evaluation.gallery import save_samples
+from minikimi.evaluation.minis import EXTRAS, MINI_TASKS, Outcome, run_minis, tables
+from minikimi.evaluation.needle import needle_map
+from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, thinks
+from minikimi.evaluation.settings import Settings, settings
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
-from minikimi.training.pipeline import CONFIGS, summary
+from minikimi.training.pipeline import summary
 
 
-def settings(preset: str) -> dict[str, int]:
-    """`configs/PRESET/evaluate.yaml`: per_task, seed, max_new_tokens, prior_samples, shown."""
-    path = CONFIGS / preset / "evaluate.yaml"
-    if not path.is_file():
-        raise UserError(f"{path}: not found; give --preset one of the folders in {CONFIGS}")
-    return yaml.safe_load(path.read_text())
+def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") -> dict[str, Any]:
+    """Evaluate the finished model of a run; write `run`/evaluation.json and the pictures in `run`/samples/.
 
-
-def held_out_samples(seed: int, per_task: int) -> list[Sample]:
-    """The first `per_task` held-out samples of every task of the picture world."""
-    worlds = [PictureWorld(seed, "held_out", {task: 1.0}) for task in TASKS]
-    return [world[i] for world in worlds for i in range(per_task)]
-
-
-def evaluate_run(run: Path, preset: str, command: str = "") -> dict[str, Any]:
-    """Answer the held-out questions with and without the picture; write `run`/evaluation.json and `run`/samples/."""
-    options = settings(preset)
+    Raises `UserError` if the run has no finished model, the preset no settings, or the picture world lacks a task.
+    """
+    begin, options = time.perf_counter(), settings(preset)
     model, processor = KimiVL.from_pretrained(run), Processor.from_pretrained(run / "model")
-    samples = held_out_samples(options["seed"], options["per_task"])
-    prior = most_common_answers(PictureWorld(0, "train"), options["prior_samples"])
-    with Progress(transient=True) as bar:
-        task = bar.add_task("evaluation", total=2 * len(samples))
-        seen, blind = (
-            answers(model, processor, samples, is_blind, 64, options["max_new_tokens"], lambda n: bar.advance(task, n))
-            for is_blind in (False, True)
-        )
-    tasks = score(samples, seen, blind, prior)
+    outcomes, scores = measure(model, processor, options, form, with_blind=True)
+    outputs = [outcome.output for task in SCALED_TASKS for outcome in outcomes[task]]
     stages = summary(run)
     result = {
         "preset": preset,
-        "tasks": tasks,
-        "mean": mean_over_tasks(tasks),
-        "samples": show(run, samples, seen, options["shown"]),
-        "stages": stages,
-        "minutes": round(sum(stage["minutes"] for stage in stages.values()), 2),
-        "peak_memory_gib": round(peak_memory_gib(), 2),
-        "machine": machine(),
         "command": command,
         "date": date.today().isoformat(),
+        "machine": machine(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "active_parameters": active_parameters(model),
+        "minutes": round(sum(stage["minutes"] for stage in stages.values()), 2),
+        "stages": stages,
+        **scores,
+        "test_time_scaling": test_time_scaling(model, processor, options) if thinks(outputs) else None,
+        "samples": save_samples(run, outcomes, options.shown),
+        "peak_memory_gib": round(peak_memory_gib(), 2),
+        "seconds": round(time.perf_counter() - begin, 1),
     }
     write_json(run / "evaluation.json", result)
     return result
 
 
-def show(run: Path, samples: list[Sample], seen: list[str], count: int) -> list[dict[str, Any]]:
-    """Save `count` pictures with their answers, half of them failures if there are as many, tasks in turn."""
-    (run / "samples").mkdir(exist_ok=True)
-    pairs = [(s, a, normalise(a) == normalise(s.answer)) for s, a in zip(samples, seen, strict=True)]
-    right, wrong = (_in_turn([p for p in pairs if p[2] is correct]) for correct in (True, False))
-    failures = min(len(wrong), max(count // 2, count - len(right)))
-    right, wrong = right[: count - failures], wrong[:failures]
-    shown = []
-    for number, (sample, answer, correct) in enumerate(right + wrong):
-        name = f"samples/{number:02d}.png"
-        sample.images[0].save(run / name)
-        facts = {"task": sample.task, "question": sample.question, "answer": answer, "truth": sample.answer}
-        shown.append({**facts, "correct": correct, "image": name})
-    return shown
+def evaluate_stage(model_directory: Path, preset: str, form: str = "chat", out: Path | None = None) -> dict[str, Any]:
+    """Evaluate the model of one stage with few questions, without the blind baseline; write scores.json.
+
+    model_directory: e.g. runs/NAME/STAGE/model. form: "document" before fine-tuning, "chat" from then on. out: the
+    file to write, by default scores.json beside the model directory. Raises as `evaluate_run`.
+    """
+    begin, options = time.perf_counter(), settings(preset).for_stage()
+    model, processor = KimiVL.from_pretrained(model_directory), Processor.from_pretrained(model_directory)
+    _, scores = measure(model, processor, options, form, with_blind=False)
+    result = {**scores, "seconds": round(time.perf_counter() - begin, 1)}
+    write_json(out or Path(model_directory).parent / "scores.json", result)
+    return result
 
 
-def _in_turn(pairs: list[tuple[Sample, str, bool]]) -> list[tuple[Sample, str, bool]]:
-    """Round-robin over tasks, so that a few examples show all of them."""
-    turn: dict[str, int] = {}
-    keyed = []
-    for pair in pairs:
-        turn[pair[0].task] = turn.get(pair[0].task, 0) + 1
-        keyed.append((turn[pair[0].task], pair[0].task, pair))
-    return [pair for *_, pair in sorted(keyed, key=lambda item: item[:2])]
-
-
-def active_parameters(model: KimiVL) -> int:
-    """Parameters that one token of the whole model uses: all but the routed experts it is not sent to."""
-    text = model.config.text_config
-    routed = sum(p.numel() for name, p in model.named_parameters() if ".experts." in name)
-    everything = sum(p.numel() for p in model.parameters())
-    return everything - routed + routed * text.num_experts_per_tok // text.n_routed_experts
-
-
-def peak_memory_gib() -> float:
-    """The largest memory this process has held, GiB. Linux counts kilobytes, macOS bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2 ** (30 if sys.platform == "darwin" else 20)
-
-
-def machine() -> str:
-    """One line about where this ran."""
-    threads = torch.get_num_threads()
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} threads, torch {torch.__version__}"
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write aside, then rename."""
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(values, indent=1) + "\n")
-    os.replace(aside, path)
-
-
-def preset_of(run: Path) -> str:
-    """The preset whose network a finished run has, by its config. Raises `UserError` if none fits."""
-    from minikimi.checkpoint import model_directory
-    from minikimi.config import PRESETS
-
-    config = KimiVLConfig.from_pretrained(model_directory(run))
-    for name, preset in PRESETS.items():
-        if preset.text_config == config.text_config and preset.vision_config == config.vision_config:
-            return name
-    raise UserError(f"{run}: its config.json fits no preset; name the settings with --preset")
+def measure(
+    model: KimiVL, processor: Processor, options: Settings, form: str, with_blind: bool
+) -> tuple[dict[str, list[Outcome]], dict[str, Any]]:
+    """The outcomes of all tasks, and what both kinds of evaluation write."""
+    with Progress(transient=True) as bar:
+        line = bar.add_task("evaluation", total=len(MINI_TASKS) + len(EXTRAS) + 1)
+        outcomes = run_minis(model, processor, options, form, with_blind, lambda _: bar.advance(line))
+        needles = needle_map(model, processor, options, form)
+    return outcomes, {"form": form, **tables(outcomes), "needle_map": needles}

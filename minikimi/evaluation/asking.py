@@ -1,0 +1,146 @@
+"""Putting many questions to a model: prompts as lists of ids, batches of similar length, greedy answers (lesson 15).
+
+Two forms. `chat` is the template that fine-tuning teaches. A base model has never seen it, so it gets the `document`
+form of its pre-training: the pictures, the question as running text, and whatever it writes up to [EOS].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minikimi.config import UserError
+from minikimi.data.sample import Sample
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
+from minikimi.text.chat import content_parts
+from minikimi.text.special_tokens import BOS, EOS, IM_END, MEDIA_CONTENT, MEDIA_END, MEDIA_PAD, MEDIA_START, PAD
+
+FORMS = ("chat", "document")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Ids up to where the answer begins, and the pictures' patches (P, 3, 14, 14) and grids (N, 2)."""
+
+    ids: list[int]
+    pixel_values: Tensor
+    grid_hws: Tensor
+
+    def followed_by(self, ids: Sequence[int]) -> Prompt:
+        """The same prompt with some of the answer already given."""
+        return replace(self, ids=[*self.ids, *ids])
+
+
+def question_turns(sample: Sample, blind: bool = False) -> list[dict[str, Any]]:
+    """The conversation up to the answer, without its image parts if `blind`."""
+    turns = sample.messages[:-1]
+    if not blind:
+        return turns
+    return [turn | {"content": [part for part in parts(turn) if part["type"] != "image"]} for turn in turns]
+
+
+def parts(turn: dict[str, Any]) -> list[dict[str, Any]]:
+    """The content of a message as a list of parts."""
+    return [{"type": kind, kind: value} for kind, value in content_parts(turn)]
+
+
+def make_prompt(processor: Processor, sample: Sample, form: str = "chat", blind: bool = False) -> Prompt:
+    """The prompt of one question. Raises `UserError` for an unknown form."""
+    if form not in FORMS:
+        raise UserError(f"unknown form {form!r}; choose one of {', '.join(FORMS)}")
+    turns, images = question_turns(sample, blind), [] if blind else sample.images
+    return (chat_prompt if form == "chat" else document_prompt)(processor, turns, images)
+
+
+def chat_prompt(processor: Processor, turns: list[dict[str, Any]], images: Sequence[Any]) -> Prompt:
+    """Turns in the chat template, with the assistant's turn opened."""
+    inputs = processor(turns, images, add_generation_prompt=True)
+    no_pixels, no_grids = processor.image_processor([])
+    ids = inputs["input_ids"][0].tolist()
+    return Prompt(ids, inputs.get("pixel_values", no_pixels), inputs.get("image_grid_hws", no_grids))
+
+
+def document_prompt(processor: Processor, turns: list[dict[str, Any]], images: Sequence[Any]) -> Prompt:
+    """The parts of the turns one after another, without roles; [BOS] first where there is no picture."""
+    tokenizer, id_of = processor.tokenizer, processor.tokenizer.special_id
+    pixel_values, grid_hws = processor.image_processor(list(images))
+    counts = iter(processor.image_processor.tokens(grid_hws))
+    ids = [] if len(grid_hws) else [id_of(BOS)]
+    for kind, text in (part for turn in turns for part in content_parts(turn)):
+        if kind == "text":
+            ids += tokenizer.encode(text)
+            continue
+        ids += [id_of(MEDIA_START), *tokenizer.encode("image"), id_of(MEDIA_CONTENT)]
+        ids += [id_of(MEDIA_PAD)] * next(counts) + [id_of(MEDIA_END)]
+    return Prompt(ids, pixel_values, grid_hws)
+
+
+def batches(lengths: Sequence[int], size: int, tokens: int) -> Iterator[list[int]]:
+    """Indices of prompts of similar length, at most `size` of them and about `tokens` prompt tokens together."""
+    chosen: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if chosen and (len(chosen) == size or (len(chosen) + 1) * lengths[i] > tokens):
+            yield chosen
+            chosen = []
+        chosen.append(i)
+    if chosen:
+        yield chosen
+
+
+def generate(
+    model: KimiVL,
+    processor: Processor,
+    prompts: Sequence[Prompt],
+    max_new_tokens: int,
+    progress: Callable[[int], None] = lambda done: None,
+    size: int = 64,
+    tokens: int = 16384,
+) -> list[list[int]]:
+    """Greedy continuations of all prompts, in order, each without its stop token and padding.
+
+    A prompt that does not fit into the model's context together with the answer cannot be asked; it gets an empty
+    answer, which no rule accepts.
+    """
+    model.eval()
+    context = model.config.text_config.max_position_embeddings
+    fitting = [i for i, prompt in enumerate(prompts) if len(prompt.ids) + max_new_tokens <= context]
+    stops = {processor.tokenizer.special_id(name) for name in (EOS, IM_END)}
+    out: list[list[int]] = [[] for _ in prompts]
+    for chosen in batches([len(prompts[i].ids) for i in fitting], size, tokens):
+        chosen = [fitting[k] for k in chosen]
+        inputs = collate([prompts[i] for i in chosen], processor, model.device)
+        for i, row in zip(chosen, model.generate(**inputs, max_new_tokens=max_new_tokens).tolist(), strict=True):
+            out[i] = row[: next((k for k, token in enumerate(row) if token in stops), len(row))]
+        progress(len(chosen))
+    return out
+
+
+def collate(prompts: Sequence[Prompt], processor: Processor, device: torch.device | str) -> dict[str, Tensor]:
+    """The inputs of `KimiVL.generate`, padded on the left, so that every prompt ends in the last column."""
+    width, pad = max(len(prompt.ids) for prompt in prompts), processor.tokenizer.special_id(PAD)
+    rows = [[pad] * (width - len(prompt.ids)) + prompt.ids for prompt in prompts]
+    mask = [[0] * (width - len(prompt.ids)) + [1] * len(prompt.ids) for prompt in prompts]
+    batch = {"input_ids": torch.tensor(rows), "attention_mask": torch.tensor(mask)}
+    if any(len(prompt.grid_hws) for prompt in prompts):
+        batch["pixel_values"] = torch.cat([prompt.pixel_values for prompt in prompts])
+        batch["image_grid_hws"] = torch.cat([prompt.grid_hws for prompt in prompts])
+    return {name: tensor.to(device) for name, tensor in batch.items()}
+
+
+def ask(
+    model: KimiVL,
+    processor: Processor,
+    samples: Sequence[Sample],
+    max_new_tokens: int,
+    form: str = "chat",
+    blind: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[list[int]]:
+    """Greedy answers to all questions, as ids, in order; `progress` is told how many were just answered."""
+    prompts = [make_prompt(processor, sample, form, blind) for sample in samples]
+    return generate(model, processor, prompts, max_new_tokens, progress)

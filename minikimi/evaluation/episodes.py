@@ -1,0 +1,85 @@
+"""Whole episodes on the mini desktop: the model acts, the desktop answers, only the reached goal counts (lesson 15).
+
+It stands in for OSWorld (arXiv 2404.07972), which needs live virtual machines. Single right actions are not enough:
+an episode takes three in a row, and a wrong click has to be noticed and undone within the step limit. All episodes
+advance together, one batched answer a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minikimi.data.sample import Sample, question_and_answer
+from minikimi.data.world.desktop import Desktop
+from minikimi.evaluation.asking import ask
+from minikimi.evaluation.scoring import Verdict, final_answer, running_text_answer
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
+
+
+@dataclass
+class Played:
+    """An episode, the screens that were shown, what the model said, and what came of it. tokens: all its outputs'."""
+
+    episode: Desktop
+    screens: list[Sample] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    tokens: int = 0
+
+    def step(self, output: str, form: str, tokens: int) -> None:
+        """Do what the output says."""
+        said = running_text_answer(output, worked=False) if form == "document" else output
+        action = final_answer(said) or ""
+        self.log.append(f"{action} -> {self.episode.act(action)}")
+        self.tokens += tokens
+
+
+def moment(episode: Desktop, name: str) -> Sample:
+    """The question of the present moment: screenshot, goal and history."""
+    messages = question_and_answer(episode.prompt, "")
+    return Sample(name, "desktop", messages, [episode.screenshot()], "", facts={"kind": "desktop"})
+
+
+def solution(seed: Sequence[int]) -> str:
+    """The right actions of an episode, in order."""
+    episode = new_episode(seed)
+    actions = []
+    while not episode.done:
+        actions.append(episode.oracle())
+        episode.act(actions[-1])
+    return ", ".join(actions)
+
+
+def new_episode(seed: Sequence[int]) -> Desktop:
+    """A desktop whose goal training never sets."""
+    return Desktop(np.random.default_rng(list(seed)), held_out=True)
+
+
+def play(
+    model: KimiVL, processor: Processor, seed: int, count: int, max_new_tokens: int, form: str, blind: bool = False
+) -> list[Played]:
+    """Play `count` held-out episodes to their ends; `blind`: without the screenshots."""
+    games = [Played(new_episode((seed, i))) for i in range(count)]
+    while running := [game for game in games if not game.episode.done]:
+        screens = [moment(game.episode, f"desktop-{seed}-{games.index(game)}") for game in running]
+        outputs = ask(model, processor, screens, max_new_tokens, form, blind)
+        for game, screen, ids in zip(running, screens, outputs, strict=True):
+            game.screens.append(screen)
+            game.step(str(processor.decode(ids)), form, len(ids))
+    return games
+
+
+def verdict(game: Played) -> Verdict:
+    """Right if the goal was reached. An episode without one well-formed action counts as not parsed."""
+    return Verdict(", ".join(game.episode.history) or None, game.episode.success)
+
+
+def told(game: Played, seed: Sequence[int]) -> Sample:
+    """The whole episode as one sample, for the report: all screens, the goal, the right actions."""
+    start = game.screens[0]
+    images = [image for screen in game.screens for image in screen.images]
+    messages = question_and_answer(start.question, solution(seed), len(images))
+    return Sample(start.id, "desktop", messages, images, solution(seed), facts={"kind": "desktop"})

@@ -1,0 +1,59 @@
+"""The facts of an evaluation that are not scores: where it ran, how large the model is, what it took (lesson 15)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from minikimi.checkpoint import model_directory
+from minikimi.config import PRESETS, KimiVLConfig, UserError
+from minikimi.model.kimi_vl import KimiVL
+
+
+def active_parameters(model: KimiVL) -> int:
+    """Parameters that one token of the whole model uses: all but the routed experts it is not sent to."""
+    text = model.config.text_config
+    routed = sum(p.numel() for name, p in model.named_parameters() if ".experts." in name)
+    everything = sum(p.numel() for p in model.parameters())
+    return everything - routed + routed * text.num_experts_per_tok // text.n_routed_experts
+
+
+def peak_memory_gib() -> float:
+    """The largest memory this process has held, GiB. Linux counts kilobytes, macOS bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2 ** (30 if sys.platform == "darwin" else 20)
+
+
+def machine() -> str:
+    """One line about where this ran."""
+    threads = torch.get_num_threads()
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} threads, torch {torch.__version__}"
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write aside, then rename."""
+    aside = path.with_suffix(".part")
+    aside.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+
+
+def preset_of(run: Path) -> str:
+    """The preset whose network a finished run has, by its config. Raises `UserError` if none fits.
+
+    Rotary base and context length are not compared: training on long contexts changes them.
+    """
+    config = KimiVLConfig.from_pretrained(model_directory(run))
+    for name, preset in PRESETS.items():
+        base, context = preset.text_config.rope_theta, preset.text_config.max_position_embeddings
+        text = replace(config.text_config, rope_theta=base, max_position_embeddings=context)
+        if preset.text_config == text and preset.vision_config == config.vision_config:
+            return name
+    raise UserError(f"{run}: its config.json fits no preset; name the settings with --preset")

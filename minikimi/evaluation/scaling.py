@@ -1,0 +1,84 @@
+"""Test-time scaling: how much right answers rise with the room for thinking (lesson 15).
+
+Kimi-VL's report (arXiv 2504.07491, figure 13) limits the thinking tokens of one model and plots its accuracy against
+the limit. Here: let the model think up to the limit; if it has not closed its thinking by then, write ◁/think▷ for it,
+and let it answer from what it has. Decoding is greedy, so one run with the largest limit holds the thinking of all
+smaller ones: it is cut, not generated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minikimi.data.forms import END_THINK, THINK
+from minikimi.data.sample import Sample
+from minikimi.evaluation.asking import generate, make_prompt
+from minikimi.evaluation.minis import held_out
+from minikimi.evaluation.scoring import bootstrap, exact_match
+from minikimi.evaluation.settings import Settings
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
+
+SCALED_TASKS = ("chart", "sum", "count", "arithmetic")
+
+
+def thinks(outputs: Sequence[str]) -> bool:
+    """Whether a model thinks before it answers: at least half of its outputs open with ◁think▷."""
+    return bool(outputs) and 2 * sum(output.lstrip().startswith(THINK) for output in outputs) >= len(outputs)
+
+
+def think(model: KimiVL, processor: Processor, samples: Sequence[Sample], limit: int) -> list[list[int]]:
+    """The thinking of each sample, at most `limit` tokens, without its marks; shorter where it ended by itself."""
+    opening = processor.tokenizer.encode(THINK)
+    prompts = [make_prompt(processor, sample).followed_by(opening) for sample in samples]
+    # Room for the closing mark itself, which takes several tokens in most vocabularies.
+    room = limit + len(processor.tokenizer.encode(END_THINK))
+    outputs = generate(model, processor, prompts, room) if limit else [[] for _ in prompts]
+    return [until_closed(processor, ids, limit) for ids in outputs]
+
+
+def until_closed(processor: Processor, ids: Sequence[int], limit: int) -> list[int]:
+    """The ids of what was written before the first ◁/think▷, at most `limit` of them."""
+    thought, closed, _ = str(processor.decode(ids)).partition(END_THINK)
+    return (processor.tokenizer.encode(thought) if closed else list(ids))[:limit]
+
+
+def answer_after(
+    model: KimiVL, processor: Processor, samples: Sequence[Sample], thoughts: Sequence[Sequence[int]], room: int
+) -> list[str]:
+    """What the model answers when its thinking is cut to `thoughts` and closed."""
+    opening, closing = (processor.tokenizer.encode(mark) for mark in (THINK, END_THINK))
+    prompts = [
+        make_prompt(processor, sample).followed_by([*opening, *thought, *closing])
+        for sample, thought in zip(samples, thoughts, strict=True)
+    ]
+    return [str(processor.decode(ids)) for ids in generate(model, processor, prompts, room)]
+
+
+def test_time_scaling(
+    model: KimiVL, processor: Processor, options: Settings, tasks: Sequence[str] = SCALED_TASKS
+) -> dict[str, Any]:
+    """Shares of right answers of a thinking model at every limit: the entry `test_time_scaling` of evaluation.json."""
+    samples = {task: held_out(task, options.seed, options.scaling_per_task) for task in tasks}
+    limits = options.scaling_limits
+    thoughts = {task: think(model, processor, samples[task], max(limits)) for task in tasks}
+    right: dict[str, list[list[float]]] = {task: [] for task in tasks}
+    for task in tasks:
+        for limit in limits:
+            cut = [thought[:limit] for thought in thoughts[task]]
+            answers = answer_after(model, processor, samples[task], cut, options.answer_tokens)
+            pairs = zip(answers, samples[task], strict=True)
+            right[task].append([float(exact_match(answer, sample.answer).right) for answer, sample in pairs])
+    used = [float(np.mean([min(len(t), limit) for task in tasks for t in thoughts[task]])) for limit in limits]
+    shares = {task: [float(np.mean(column)) for column in right[task]] for task in tasks}
+    return {
+        "limits": list(limits),
+        "tasks": shares,
+        "mean": [float(np.mean(column)) for column in zip(*shares.values(), strict=True)],
+        "interval": [bootstrap([right[task][k] for task in tasks]) for k in range(len(limits))],
+        "used": used,
+        "n": sum(map(len, samples.values())),
+    }

@@ -1,0 +1,89 @@
+"""From an output to right or wrong, and from many of those to a share with its interval (lesson 15).
+
+Outputs are parsed and compared, never evaluated. An output that thinks without end has not answered: it is wrong, and
+counted as a parse failure beside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minikimi.data.forms import END_THINK, THINK
+
+NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?:\.\d{1,9})?(?![\w.]*\d)")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one output is worth. answer: what was found in it, None if nothing was; that counts as wrong."""
+
+    answer: str | None
+    right: bool
+
+
+def normalise(text: str) -> str:
+    """Answers are compared without surrounding blanks and a closing full stop; letters must agree in case."""
+    return " ".join(text.split()).removesuffix(".")
+
+
+def final_answer(output: str) -> str | None:
+    """What follows the thinking, if there is any; None if the thinking never ends or nothing follows it."""
+    if THINK in output:
+        _, closed, output = output.rpartition(END_THINK)
+        if not closed:
+            return None
+    return normalise(output) or None
+
+
+def running_text_answer(output: str, worked: bool) -> str:
+    """The answer in what a base model writes, "answer. description": its first sentence. In a task with worked steps
+    they may come first, so there it is the first sentence of a single word, which may be written twice ("... = 15. 15
+    15. ...").
+    """
+    sentences = normalise(output).split(". ")
+    if worked:
+        single = [words[0] for sentence in sentences if len(set(words := sentence.split())) == 1]
+        return single[0] if single else ""
+    return sentences[0]
+
+
+def exact_match(output: str, truth: str) -> Verdict:
+    """Right only if the whole answer is right."""
+    answer = final_answer(output)
+    return Verdict(answer, answer == normalise(truth))
+
+
+def first_point(text: str) -> tuple[float, float] | None:
+    """The first two numbers of a text as (x, y); None if there are fewer."""
+    numbers = [float(number) for number in NUMBER.findall(text)[:2]]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
+
+
+def point_in_box(output: str, box: Sequence[float]) -> Verdict:
+    """Right if the point lies in the box (left, top, right, bottom), edges included, in the same unit: 0 to 1 of the
+    image. A point in pixels is not guessed at: it is outside.
+    """
+    answer = final_answer(output)
+    point = first_point(answer) if answer else None
+    if point is None:
+        return Verdict(None, False)
+    left, top, right, bottom = box
+    return Verdict(answer, left <= point[0] <= right and top <= point[1] <= bottom)
+
+
+def bootstrap(
+    groups: Sequence[Sequence[float]], weights: Sequence[float] | None = None, draws: int = 1000, seed: int = 0
+) -> list[float]:
+    """95 % interval of a weighted mean (None: all alike) over groups of their means: quantiles over `draws` resamples,
+    drawn within each group. One group gives the plain interval of a share.
+    """
+    rng = np.random.default_rng(seed)
+    means = np.zeros(draws)
+    for group, weight in zip(groups, weights or [1 / len(groups)] * len(groups), strict=True):
+        values = np.asarray(group, dtype=float)
+        means += weight * values[rng.integers(0, len(values), (draws, len(values)))].mean(axis=1)
+    return [float(q) for q in np.quantile(means, [0.025, 0.975])]
