@@ -188,7 +188,16 @@ def han(text):
 
 def test_chinese_names_are_no_mixture():
     # A line too long or too short, or in another order, would name the wrong thing: spot checks in every group.
-    right = {"cat": "猫", "pig": "猪", "pear": "梨", "plane": "飞机", "boot": "靴", "key": "钥匙", "comet": "彗星"}
+    right = {
+        "cat": "猫",
+        "octopus": "章鱼",
+        "pig": "猪",
+        "pear": "梨",
+        "plane": "飞机",
+        "boot": "靴",
+        "key": "钥匙",
+        "comet": "彗星",
+    }
     right |= {
         "food": "食物",
         "sky": "天空",
