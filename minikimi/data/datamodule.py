@@ -6,6 +6,8 @@ import lightning
 
 from minikimi.data.forms import encoder
 from minikimi.data.loader import PackedLoader, Phases, Source
+from minikimi.data.mixture import Mixture
+from minikimi.data.solutions import Solutions
 from minikimi.data.world import PictureWorld
 from minikimi.processor import Processor
 
@@ -23,6 +25,8 @@ class PackedData(lightning.LightningDataModule):
         dataset: a Hugging Face dataset in our schema (a saved directory, parquet or jsonl) instead of the picture
             world.
         split: its split.
+        solutions: a file of verified worked solutions to mix in (see `minikimi.data.solutions`).
+        solutions_share: their share of the samples.
         processor: a directory with tokenizer and image settings; None takes the shipped small ones.
         seed: the order of samples. Stages use different seeds, so they see different pictures.
     """
@@ -36,6 +40,8 @@ class PackedData(lightning.LightningDataModule):
         tasks: dict[str, float] | list[dict[str, float]] | None = None,
         dataset: str | None = None,
         split: str = "train",
+        solutions: str | None = None,
+        solutions_share: float = 0.5,
         processor: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -44,12 +50,17 @@ class PackedData(lightning.LightningDataModule):
         self.encode = encoder(form, self.processor)
         self.limits = (max_tokens, max_patches, steps)
         self.tasks, self.dataset, self.split, self.seed = tasks, dataset, split, seed
+        self.solutions, self.solutions_share = solutions, solutions_share
 
     def source(self) -> Source | Phases:
         if self.dataset is None and isinstance(self.tasks, list):
             return Phases([PictureWorld(self.seed, "train", tasks) for tasks in self.tasks])
         if self.dataset is None:
-            return PictureWorld(self.seed, "train", self.tasks)
+            world = PictureWorld(self.seed, "train", self.tasks)
+            if self.solutions is None:
+                return world
+            share = self.solutions_share
+            return Mixture([Solutions(self.solutions), world], [share, 1 - share], self.seed)
         from minikimi.data.hf import load_samples
 
         return load_samples(self.dataset, self.split)

@@ -6,7 +6,8 @@
 * `document`: the pictures with the words between them, question and answer, then the description, as running text:
   every word is learnt, as in pre-training;
 * `chat`: the chat template, where only the assistant's words and `<|im_end|>` are learnt, as in fine-tuning;
-* `think`: the same, but where a sample has worked steps the assistant thinks before it answers.
+* `think`: the same, but where a sample has worked steps the assistant thinks before it answers;
+* `chat_some_think`: thinking in every third sample that has worked steps, so that a model can do both when asked.
 
 Source: Kimi-VL report (arXiv 2504.07491), sections 2.3, 2.4 and 3.1.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from zlib import crc32
 
 import torch
 
@@ -36,15 +38,23 @@ def encoder(form: str, processor: Processor) -> Encode:
         "document": lambda sample: running_text(processor, sample, document(sample)),
         "chat": lambda sample: processor.encode(sample.messages, sample.images),
         "think": lambda sample: processor.encode(thinking(sample), sample.images),
+        "chat_some_think": lambda sample: processor.encode(
+            sample.messages if number(sample) % 3 else thinking(sample), sample.images
+        ),
     }
     if form not in forms:
         raise UserError(f"unknown form {form!r}; choose one of {', '.join(forms)}")
     return forms[form]
 
 
+def number(sample: Sample) -> int:
+    """A number that follows from the sample's id, so that what is drawn by it is the same in every process."""
+    return crc32(sample.id.encode())
+
+
 def worked(sample: Sample) -> str:
-    """The answer, after its worked steps in every second sample that has some. Which one follows from the id."""
-    return f"{sample.solution} {sample.answer}" if sample.solution and sum(sample.id.encode()) % 2 else sample.answer
+    """The answer, after its worked steps in every second sample that has some."""
+    return f"{sample.solution} {sample.answer}" if sample.solution and number(sample) % 2 else sample.answer
 
 
 def plain_text(sample: Sample) -> str:

@@ -62,8 +62,8 @@ class PackedLoader:
 
     source: `PictureWorld`, a loaded `datasets` table, any sequence of samples, or `Phases` of them. encode: sample ->
     Encoded, e.g. `lambda s: proc.encode(s.messages, s.images)`. max_tokens, max_patches: what one batch holds. rank,
-    world_size: the data-parallel rank, of how many. too_long: what to do with a sample that alone exceeds a limit: `error` raises
-    `TooLongError`, `skip` leaves it out and notes its id in `skipped`; it is never cut.
+    world_size: the data-parallel rank, of how many. too_long: what to do with a sample that alone exceeds a limit:
+    `error` raises `TooLongError`, `skip` leaves it out and notes its id in `skipped`; it is never cut.
 
     An endless source (2**31 samples or more) is read in stretches: batch g takes samples from g * max_tokens on until
     the next one does not fit, so no sample is ever seen twice. A finite source is encoded once to learn its lengths,

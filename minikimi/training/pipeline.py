@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from rich.console import Console
 
 from minikimi.config import UserError
 
-STAGES = ("text", "vit", "align", "joint", "sft")
+STAGES = ("text", "vit", "align", "joint", "cooldown", "long1", "long2", "sft", "longcot", "rl")
 CONFIGS = Path(__file__).parents[2] / "configs"
 console = Console(highlight=False)
 
@@ -63,13 +63,20 @@ def train_stages(
     resume: bool = False,
     overwrite: bool = False,
     overrides: Sequence[str] = (),
+    before: Callable[[str, Path, str | None], Sequence[str]] = lambda stage, directory, init: (),
+    after: Callable[[str, Path], None] = lambda stage, directory: None,
 ) -> None:
-    """Train `stages` in order into `run`. The first starts from `start` (a model directory) or from scratch."""
+    """Train `stages` in order into `run`. The first starts from `start` (a model directory) or from scratch.
+
+    `before` (stage, its directory, model directory to start from) may prepare files and return more settings; `after`
+    is called when a stage is done, also when it was done by an earlier, interrupted run.
+    """
     prepare(run, stages, resume, overwrite)
     init = start
     for stage in stages:
         if not finished(run / stage):
-            train_stage(preset, stage, run / stage, init, overrides)
+            train_stage(preset, stage, run / stage, init, [*before(stage, run / stage, init), *overrides])
+        after(stage, run / stage)
         init = str(run / stage / "model")
     publish(run / stages[-1] / "model", run / "model")
 
