@@ -186,7 +186,7 @@ def too_slow(grid_hws: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 # 2.7 ------------------------------------------------------------------------------------------------------------------
 def resize_cases(seed: int, dtype: torch.dtype) -> list[Case]:
-    table = numbers(seed, 4, 4, 3)
+    table = numbers(seed, 4, 4, 3, dtype=dtype)
     return [(table, 6, 3), (table, 3, 7 + seed), (table, 4, 4)]
 
 

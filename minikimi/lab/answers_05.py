@@ -228,8 +228,16 @@ def put(buffer: Tensor, entries: Tensor, lengths: Tensor) -> Tensor:
 def put_cases(seed: int, dtype: torch.dtype) -> list[Case]:
     # Sequences of different lengths, one of them empty; capacity to spare, so that an index too large is no error.
     return [
-        (numbers(seed, 3, 7, 4), numbers(seed + 1, 3, 4), torch.tensor([2, 0, 4], dtype=torch.int32)),
-        (numbers(seed + 2, 2, 5, 3), numbers(seed + 3, 2, 3), torch.tensor([1, 3], dtype=torch.int32)),
+        (
+            numbers(seed, 3, 7, 4, dtype=dtype),
+            numbers(seed + 1, 3, 4, dtype=dtype),
+            torch.tensor([2, 0, 4], dtype=torch.int32),
+        ),
+        (
+            numbers(seed + 2, 2, 5, 3, dtype=dtype),
+            numbers(seed + 3, 2, 3, dtype=dtype),
+            torch.tensor([1, 3], dtype=torch.int32),
+        ),
     ]
 
 

@@ -28,7 +28,10 @@ def quintic_step(s: Tensor) -> Tensor:
 
 
 def singular_value_cases(seed: int, dtype: torch.dtype) -> list[Case]:
-    return [(torch.tensor([0.01, 0.3, 0.9, 1.0]) / (1 + seed),), (numbers(seed, 3, 4).sigmoid(),)]
+    return [
+        ((torch.tensor([0.01, 0.3, 0.9, 1.0]) / (1 + seed)).to(dtype),),
+        (numbers(seed, 3, 4, dtype=dtype).sigmoid(),),
+    ]
 
 
 def even_powers(s: Tensor) -> Tensor:
@@ -101,7 +104,10 @@ def buffer_and_direction(answer, momentum_buffer: Tensor, grad: Tensor, mu: floa
 
 
 def momentum_cases(seed: int, dtype: torch.dtype) -> list[Case]:
-    return [(numbers(seed, 3, 4), numbers(seed + 1, 3, 4), 0.95), (numbers(seed, 2, 2), numbers(seed + 2, 2, 2), 0.5)]
+    return [
+        (numbers(seed, 3, 4, dtype=dtype), numbers(seed + 1, 3, 4, dtype=dtype), 0.95),
+        (numbers(seed, 2, 2, dtype=dtype), numbers(seed + 2, 2, 2, dtype=dtype), 0.5),
+    ]
 
 
 def plain_momentum(momentum_buffer: Tensor, grad: Tensor, mu: float) -> Tensor:
@@ -150,9 +156,8 @@ def without_factor(lr: float, rows: int, columns: int) -> float:
 # 8.5 ------------------------------------------------------------------------------------------------------------------
 def tensor_cases(seed: int, dtype: torch.dtype) -> list[Case]:
     # A plain matrix, a stack whose matrices are gate over up, a fused query-key-value projection, a patch convolution.
-    return [
-        (numbers(seed, 4, 3), 1), (numbers(seed, 3, 4, 5), 2), (numbers(seed, 6, 2), 3), (numbers(seed, 4, 3, 2, 2), 1),
-    ]  # fmt: skip
+    kinds = (((4, 3), 1), ((3, 4, 5), 2), ((6, 2), 3), ((4, 3, 2, 2), 1))
+    return [(numbers(seed, *shape, dtype=dtype), row_blocks) for shape, row_blocks in kinds]
 
 
 def experts_in_one(t: Tensor, row_blocks: int = 1) -> Tensor:

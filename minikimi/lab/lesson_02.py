@@ -16,6 +16,7 @@ from minikimi.model.rope import (
 )
 
 F32 = (torch.float32,)
+BOTH = (torch.float32, torch.bfloat16)
 
 EXERCISES: tuple[Exercise, ...] = (
     Exercise(
@@ -177,7 +178,7 @@ EXERCISES: tuple[Exercise, ...] = (
                   "front."),
         ),
         (),
-        F32,
+        BOTH,
     ),
     Exercise(
         "2.8", "What positions cost in the 16B model", 2, 5,

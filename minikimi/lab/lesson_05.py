@@ -8,6 +8,7 @@ from minikimi.lab import answers_05 as a
 from minikimi.lab.exercise import Exercise, Wrong
 
 F32 = (torch.float32,)
+BOTH = (torch.float32, torch.bfloat16)
 
 EXERCISES: tuple[Exercise, ...] = (
     Exercise(
@@ -140,7 +141,7 @@ EXERCISES: tuple[Exercise, ...] = (
             Wrong("a copy", a.put_in_a_copy, "Write into the given buffer itself: copying it costs its whole size."),
         ),
         (),
-        F32,
+        BOTH,
         a.run_put,
     ),
     Exercise(

@@ -10,6 +10,7 @@ from minikimi.optim.muon import adamw_update, as_matrices, nesterov
 from minikimi.optim.newton_schulz import newton_schulz
 
 F32 = (torch.float32,)
+BOTH = (torch.float32, torch.bfloat16)
 
 EXERCISES: tuple[Exercise, ...] = (
     Exercise(
@@ -29,7 +30,7 @@ EXERCISES: tuple[Exercise, ...] = (
                   "1.5 s - 0.5 s**3 converges exactly, but slowly. Muon uses the three numbers of QUINTIC."),
         ),
         (),
-        F32,
+        BOTH,
     ),
     Exercise(
         "8.2", "Newton-Schulz", 3, 6,
@@ -76,7 +77,7 @@ EXERCISES: tuple[Exercise, ...] = (
             Wrong("mu on the gradient", a.mu_on_the_gradient, "mu belongs to the buffer: V = G + mu M, not M + mu G."),
         ),
         (),
-        F32,
+        BOTH,
         a.buffer_and_direction,
     ),
     Exercise(
@@ -122,7 +123,7 @@ EXERCISES: tuple[Exercise, ...] = (
                   "Block 0 is the first rows, block 1 the next ones: they lie together, not in turns."),
         ),
         (),
-        F32,
+        BOTH,
     ),
     Exercise(
         "8.6", "One step of Muon", 3, 4,
