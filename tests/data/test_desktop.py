@@ -89,24 +89,8 @@ def test_mistakes_can_be_mended(seed):
     assert episode.success and episode.steps == 6
 
 
-MALFORMED = [
-    "",
-    "click(0.5, 0.5)",
-    "click(0.50,0.50)",
-    "click(1.50, 0.50)",
-    "click(0.50, 0.50) ",
-    "click(0.50, 0.50)\n",
-]
-MALFORMED += [
-    "type()",
-    "done() ",
-    "type(key)",
-    "type(KEY",
-    "done",
-    "done()done()",
-    "Click(0.50, 0.50)",
-    "click(-0.5, 0.50)",
-]
+MALFORMED = ["", "click(0.5, 0.5)", "click(0.50,0.50)", "click(1.50, 0.50)", "click(0.50, 0.50) "]
+MALFORMED += ["click(0.50, 0.50)\n", "type()", "type(key)", "type(KEY", "done", "done()done()", "click(-0.5, 0.50)"]
 MALFORMED += ["__import__('os')", "type(ABCDE)", "click(0.\u0665\u0660, 0.50)"]  # the last: digits, but not 0 to 9
 
 

@@ -88,12 +88,12 @@ class Desktop:
             raise ValueError("the episode is over; start another Desktop")
         self.steps += 1
         match = ACTION.fullmatch(action)
-        x, y, text = match.groups() if match else (None, None, None)
-        if not match or (x and max(float(x), float(y)) > 1):
+        x, y = (float(match[i] or 0) for i in (1, 2)) if match else (0.0, 0.0)
+        if not match or max(x, y) > 1:
             result = "malformed action"
         else:
             self.history.append(action)
-            result = self._click(float(x), float(y)) if x else self._type(text) if text else self._finish()
+            result = self._click(x, y) if match[1] else self._type(match[3]) if match[3] else self._finish()
         self.done = self.done or self.steps == MAX_STEPS
         return result
 
