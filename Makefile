@@ -19,7 +19,7 @@ STAMP := .venv/.installed
 OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-small train-nano test lint types bench bench-kernels data-show clean notebooks notebooks-check my lab site
+.PHONY: help setup train-small train-nano test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ lint: setup ## check style and formatting
 
 types: setup ## check types
 	$(BIN)/mypy
+
+findings: setup ## measure the papers' claims again at toy scale (ARGS="--workers 8": on 8 cores)
+	$(BIN)/minikimi findings $(ARGS)
 
 bench: setup ## measure the model on this machine
 	$(BIN)/minikimi bench $(ARGS)

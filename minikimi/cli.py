@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minikimi.config import PRESETS, UserError
+from minikimi.findings.command import add_options as add_findings_options
+from minikimi.findings.command import findings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,6 +67,10 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     data_parser.add_argument("--task", help="only this task")
     data_parser.add_argument("--out", default="runs/contact_sheet.png")
     data_parser.set_defaults(call=data_show, passes_on=False)
+
+    findings_parser = verbs.add_parser("findings", help="measure the papers' claims again at toy scale")
+    add_findings_options(findings_parser)
+    findings_parser.set_defaults(call=findings, passes_on=False)
 
     bench_parser = verbs.add_parser(
         "bench", help="measure speed ratios against what one would use instead", add_help=False

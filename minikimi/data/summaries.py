@@ -13,10 +13,10 @@ from minikimi.data.loader import Source
 
 
 def iterate_texts(source: Source, n: int) -> Iterator[str]:
-    """The question, the answer and the caption of the first `n` samples, in turn: the corpus of a tokenizer."""
+    """Question, answer, caption and worked steps of the first `n` samples, in turn: the corpus of a tokenizer."""
     for i in range(min(n, len(source))):
         sample = source[i]
-        yield from (sample.question, sample.answer, sample.caption)
+        yield from (sample.question, sample.answer, sample.caption, sample.solution)
 
 
 def most_common_answers(source: Source, n: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minikimi.data.sample import Sample
+from minikimi.data.sample import Sample, question_and_answer
 from minikimi.data.world.needles import needle_scene
 from minikimi.evaluation.asking import ask
 from minikimi.evaluation.minis import judge
@@ -27,8 +27,7 @@ def needles(length: int, depth: float, seed: int, count: int) -> list[Sample]:
     for i in range(count):
         rng = np.random.default_rng([seed, length, round(1000 * depth), i])
         scene = needle_scene(rng, True, length, depth)
-        content = scene.content or [{"type": "text", "text": scene.question}]
-        messages = [{"role": "user", "content": content}, {"role": "assistant", "content": scene.answer}]
+        messages = question_and_answer(scene.question, scene.answer, images=0)
         name = f"needle-{seed}-{length}-{depth:g}-{i}"
         samples.append(Sample(name, "needle", messages, [], scene.answer, facts=scene.facts))
     return samples

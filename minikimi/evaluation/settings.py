@@ -73,4 +73,5 @@ def check(values: Any, path: Path) -> Settings:
             raise UserError(f"{path}: {name} must be {what} of at least {least}, not {value!r}; correct the file")
         if name in LISTS and sorted(set(numbers)) != value:
             raise UserError(f"{path}: {name} must be a rising list, not {value!r}; correct the file")
-    return Settings(**{name: tuple(value) if name in LISTS else value for name, value in given.items()})
+    values_of: dict[str, Any] = {name: tuple(value) if name in LISTS else value for name, value in given.items()}
+    return Settings(**values_of)

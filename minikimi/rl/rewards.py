@@ -73,6 +73,17 @@ def point_in_box(completions: Sequence[str], facts: Sequence[Mapping[str, Any]],
     return scores
 
 
+def correct_answer(
+    completions: Sequence[str], answer: Sequence[str], facts: Sequence[Mapping[str, Any]], **_: Any
+) -> list[float]:
+    """For mixed tasks: a point in the box where the facts hold a box, else the exact answer."""
+    rows = zip(completions, answer, facts, strict=True)
+    return [
+        (point_in_box([text], facts=[fact]) if "box" in fact else exact_answer([text], answer=[truth]))[0]
+        for text, truth, fact in rows
+    ]
+
+
 def thought_format(completions: Sequence[str], **_: Any) -> list[float]:
     """1 where the response is a thought and an answer, neither empty, else 0."""
     parts = [split_thought(text) for text in completions]
@@ -91,7 +102,12 @@ def length_rewards(lengths: Sequence[int], correct: Sequence[bool]) -> list[floa
     return [share if right else min(0.0, share) for share, right in zip(shares, correct, strict=True)]
 
 
-REWARDS: dict[str, RewardFunction] = {"exact": exact_answer, "point": point_in_box, "format": thought_format}
+REWARDS: dict[str, RewardFunction] = {
+    "correct": correct_answer,
+    "exact": exact_answer,
+    "point": point_in_box,
+    "format": thought_format,
+}
 
 
 def reward_function(name: str) -> RewardFunction:

@@ -3,7 +3,7 @@
 
 One question in five about pages has no answer in the document, as in MMLongBench-Doc (arXiv 2407.01523); the model
 has to say so. The interleaved and long-document data of the Kimi-VL report (arXiv 2504.07491, section 3.1) at toy
-scale: a page is 56 x 56 px, four image tokens.
+scale: a page is 56 x 28 px, two image tokens.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from minikimi.data.world.sequence import draw_name, draw_names, numbered_scene
 from minikimi.data.world.vocabulary import INKS, NAMES
 from minikimi.data.world.words import CONSONANTS
 
-CELL, SIZES = 56, (36, 52)  # px: a page, and the picture on it
-SMALL_CELL, SMALL_SIZES = 28, (22, 26)  # px: a letter's cell, and one of several pictures of an image to compare
-LONG = (31, 35)  # pages of a long document: about 500 tokens in all
+CELL, SIZES = 28, (22, 26)  # px: a letter or a picture
+LONG = (36, 40)  # pages of a long document: about 500 tokens in all
 NOT_ANSWERABLE = "Not answerable"
 CODES = {h: [a + b for a in CONSONANTS for b in CONSONANTS if text_held_out(a + b) == h] for h in (False, True)}
 
@@ -46,13 +45,13 @@ def _draw_contents(rng: Rng, pages: int, asked: int, held_out: bool) -> dict[int
 
 
 def _page(rng: Rng, content: str, background: str) -> Canvas:
-    """A page with one picture in its middle, or two capitals in its upper half."""
-    page = Canvas.blank(rng, (CELL, CELL), background)
+    """A page with one picture in its left half, or two capitals."""
+    page = Canvas.blank(rng, (2 * CELL, CELL), background)
     if content in NAMES:
         page.paste(rng, content, between(rng, *SIZES), (0, 0, CELL, CELL))
         return page
     font, size, ink = pick(rng, art.FONTS), between(rng, *FONT_SIZES), pick(rng, INKS)
-    for letter, cell in zip(content, page.cells(1, 2, SMALL_CELL), strict=True):
+    for letter, cell in zip(content, page.cells(1, 2, CELL), strict=True):
         stamp(rng, page, printed(letter, font, size), cell, ink)
     page.placements.append({"text": content, "font": font, "size": size, "ink": ink})
     return page
@@ -98,10 +97,10 @@ def pages_long(rng: Rng, held_out: bool) -> Scene:
 
 def _small_sheet(rng: Rng, names: list[str], background: str) -> Canvas:
     """Up to four pictures in the cells of a sheet of 2 x 2."""
-    sheet = Canvas.blank(rng, (2 * SMALL_CELL, 2 * SMALL_CELL), background)
+    sheet = Canvas.blank(rng, (2 * CELL, 2 * CELL), background)
     cells = sorted(rng.permutation(4)[: len(names)].tolist())
     for cell, i in zip(cells, rng.permutation(len(names)), strict=True):
-        sheet.paste(rng, names[i], between(rng, *SMALL_SIZES), sheet.cells(2, 2, SMALL_CELL)[cell])
+        sheet.paste(rng, names[i], between(rng, *SIZES), sheet.cells(2, 2, CELL)[cell])
     return sheet
 
 

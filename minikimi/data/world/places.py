@@ -18,8 +18,8 @@ from minikimi.data.world.canvas import (
 from minikimi.data.world.holdout import place_held_out
 from minikimi.data.world.vocabulary import LAYOUTS, NAMES, PLACES
 
-SIZES = (36, 52)  # longest side of a picture, px
-CELL = 56  # side of a cell, px
+SIZES = (22, 26)  # longest side of a picture, px
+CELL = 28  # side of a cell, px
 FREE = 27  # most free paper to the right and below, px: never room for another cell, so that `left` cannot be taken
 # for `top left`, nor `right` for `middle`, even when a thing stands alone
 ALLOWED = {p: [n for n in NAMES if not place_held_out(n, p)] for p in PLACES}

@@ -15,9 +15,9 @@ from minikimi.data.world.vocabulary import NAMES
 
 Box = tuple[float, float, float, float]
 
-CELL = 56  # side of the cell of an icon, px
-GRIDS = [(2, 2), (2, 3), (3, 2)]  # rows, columns
-ICON_SIZES = (36, 50)  # longest side of an icon, px
+CELL = 28  # side of the cell of an icon, px
+GRIDS = [(2, 2), (2, 3), (3, 2), (3, 3)]  # rows, columns
+ICON_SIZES = (22, 26)  # longest side of an icon, px
 BAR = 27  # greatest height of the task bar below the icons, px: never room for another row
 BAR_COLOUR = (70, 76, 90)
 

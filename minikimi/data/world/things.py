@@ -29,7 +29,7 @@ from minikimi.data.world.vocabulary import (
 GRIDS = [(2, 2), (2, 3), (3, 2), (3, 3)]
 COUNT_SIZES = (22, 26)  # longest side of a counted picture, px
 COUNT_CELL = 28  # side of one cell of a counting grid, px
-CELL = 56  # side of the cell of a lone picture, px
+CELL = 28  # side of the cell of a lone picture, px
 FREE = 27  # most free paper to the right and below, px
 
 COUNT_PAIRS = {
@@ -117,7 +117,7 @@ def _alone(rng: Rng, name: str, sizes: tuple[int, int], held_out: bool) -> Canva
 def group(rng: Rng, held_out: bool) -> Scene:
     """One picture; the answer is its group."""
     name = pick(rng, NAMES)
-    canvas = _alone(rng, name, (36, 52), held_out)
+    canvas = _alone(rng, name, (22, 26), held_out)
     question, answer, caption = pick(rng, GROUP_QUESTIONS), GROUP_OF[name], name
     language = chinese.language(rng)
     if language == "zh":
@@ -128,7 +128,7 @@ def group(rng: Rng, held_out: bool) -> Scene:
 def flag(rng: Rng, held_out: bool) -> Scene:
     """One flag; the answer is its country."""
     country = pick(rng, COUNTRIES)
-    canvas = _alone(rng, country, (42, 54), held_out)
+    canvas = _alone(rng, country, (23, 26), held_out)
     question, answer, caption = pick(rng, FLAG_QUESTIONS), country, f"flag of {country}"
     language = chinese.language(rng)
     if language == "zh":

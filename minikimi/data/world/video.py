@@ -13,8 +13,7 @@ from minikimi.data.world.sequence import draw_names, numbered_scene
 from minikimi.data.world.vocabulary import NAMES
 
 GRID = 3  # cells of a frame of `motion`, each way
-SMALL_CELL, SMALL_SIZES = 28, (22, 26)  # px: one image token
-LARGE_CELL, LARGE_SIZES = 56, (36, 52)  # px: the one cell of a frame of `order`
+CELL, SIZES = 28, (22, 26)  # px: one image token
 
 MOTION_QUESTIONS = ["In which direction does the {} move?", "Which way does the {} go?", "Where does the {} move?"]
 FIRST_QUESTIONS = ["What came first, the {} or the {}?", "Which is seen first, the {} or the {}?"]
@@ -32,10 +31,10 @@ def motion(rng: Rng, held_out: bool) -> Scene:
     """One picture moves by one cell a frame; the answer is left, right, up or down, equally often."""
     direction = pick(rng, list(DIRECTIONS))
     name = pick(rng, [n for n in NAMES if direction_held_out(n, direction) == held_out])
-    background, size = pick(rng, COLOURS), between(rng, *SMALL_SIZES)
-    frames = [Canvas.blank(rng, (GRID * SMALL_CELL, GRID * SMALL_CELL), background) for _ in range(GRID)]
+    background, size = pick(rng, COLOURS), between(rng, *SIZES)
+    frames = [Canvas.blank(rng, (GRID * CELL, GRID * CELL), background) for _ in range(GRID)]
     for frame, (row, column) in zip(frames, _path(rng, direction), strict=True):
-        frame.paste(rng, name, size, frame.cells(GRID, GRID, SMALL_CELL)[GRID * row + column])
+        frame.paste(rng, name, size, frame.cells(GRID, GRID, CELL)[GRID * row + column])
     question = pick(rng, MOTION_QUESTIONS).format(name)
     caption = f"{name} moves {direction}"
     return numbered_scene("Frame", frames, "motion", question, direction, caption, name=name, direction=direction)
@@ -56,8 +55,8 @@ def order(rng: Rng, held_out: bool) -> Scene:
     else:
         question = pick(rng, AFTER_QUESTIONS).format(names[numbers[at - 1]])
     background = pick(rng, COLOURS)
-    frames = [Canvas.blank(rng, (LARGE_CELL, LARGE_CELL), background) for _ in range(frame_count)]
+    frames = [Canvas.blank(rng, (CELL, CELL), background) for _ in range(frame_count)]
     for number, name in names.items():
-        frames[number - 1].paste(rng, name, between(rng, *LARGE_SIZES), (0, 0, LARGE_CELL, LARGE_CELL))
+        frames[number - 1].paste(rng, name, between(rng, *SIZES), (0, 0, CELL, CELL))
     caption = ", ".join(f"frame {i}: {names.get(i, 'nothing')}" for i in range(1, frame_count + 1))
     return numbered_scene("Frame", frames, kind, question, answer, caption, target=answer, number=numbers[at])

@@ -63,15 +63,7 @@ TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
     "needle_2048": needles.needle_2048,
     "desktop": trajectories.desktop,
 }
-DEFAULT_MIXTURE = {
-    "caption": 3,
-    "where": 3,
-    "count": 2,
-    "group": 1,
-    "flag": 1,
-    "number": 2,
-    "word": 2,
-}
+DEFAULT_MIXTURE = {task: 1.0 for task in TASKS if not task.endswith(("_512", "_2048", "_long"))}
 SPLITS = ("train", "held_out")
 ENDLESS = 2**40
 
