@@ -57,7 +57,9 @@ class ProblemPool:
             return weights if weights.any() else np.ones(self.size)
         inside = np.isin(self.levels, list(allowed))
         if not inside.any():
-            raise UserError(f"no problem of the levels {sorted(allowed)}; the pool has {sorted(set(self.levels))}")
+            raise UserError(
+                f"no problem of the levels {sorted(allowed)}; the pool has {np.unique(self.levels).tolist()}"
+            )
         return weights * inside if (weights * inside).any() else inside.astype(float)
 
     @property

@@ -1,0 +1,143 @@
+"""Whole runs: kill -9 in reinforcement learning and resume to the same bits; rejection sampling; the commands."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from minikimi.cli import main
+from minikimi.data.sample import Sample
+from minikimi.data.world import PictureWorld
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
+from minikimi.rl.passk import sample_groups
+from minikimi.rl.rejection import VERIFIED, solved, verified_solutions
+from minikimi.rl.response import STOP, Response
+from minikimi.rl.settings import RolloutSettings
+
+# Responses of up to 64 tokens in segments of 24, so that a checkpoint holds unfinished ones. An untrained model stops with
+# one token in 500, so some responses are shorter than others: that is what is learnt from.
+COMMAND = [
+    sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--stage", "rl", "--trainer.max_steps=12",
+    "--data.settings.max_new_tokens=64", "--data.settings.segment=24", "--data.settings.problems=6",
+    "--trainer.enable_progress_bar=false",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("rl") / "left_alone"
+    subprocess.run([*COMMAND, "--run", run], check=True, timeout=200, capture_output=True)
+    return run
+
+
+def test_killed_in_rl_and_resumed_gives_the_same_bits(left_alone: Path, tmp_path: Path) -> None:
+    """Checkpoints come every 2 steps; the kill falls after the 7th."""
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([*COMMAND, "--run", killed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    metrics, deadline = killed / "rl" / "metrics.csv", time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.is_file() and len(metrics.read_text().splitlines()) > 7:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.002)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    subprocess.run([*COMMAND, "--run", killed, "--resume"], check=True, timeout=200, capture_output=True)
+    a, b = (load_file(run / "model" / "model.safetensors") for run in (left_alone, killed))
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+    rows = [[{k: v for k, v in row.items() if k not in TIMES} for row in read(run)] for run in (left_alone, killed)]
+    assert rows[0] == rows[1]
+    tables = [(run / "rl" / "rollouts.jsonl").read_text() for run in (left_alone, killed)]
+    assert tables[0] == tables[1]
+
+
+TIMES = ("seconds", "tokens_per_second", "rollout_seconds", "rollout_share")
+
+
+def read(run: Path) -> list[dict[str, str]]:
+    with (run / "rl" / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_says_what_it_did(left_alone: Path) -> None:
+    """One row a step with the columns of rollouts and loss; weights moved; some responses waited for a next segment."""
+    rows = read(left_alone)
+    assert [int(row["step"]) for row in rows] == list(range(1, 13))
+    assert [int(row["iteration"]) for row in rows] == [i // 2 for i in range(12)]
+    assert all(row["reward"] and row["entropy"] and row["log_ratio/mean"] for row in rows[4:])
+    assert any(float(row["unfinished"]) > 0 for row in rows)
+    assert any(float(row["grad_norm"]) > 0 for row in rows)
+    table = [json.loads(line) for line in (left_alone / "rl" / "rollouts.jsonl").read_text().splitlines()]
+    assert {"iteration", "question", "completion", "reward", "parts", "end"} <= set(table[0])
+
+
+def test_checkpoints_must_fall_between_iterations(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--run", tmp_path / "run", "--checkpoint_every=3"], capture_output=True, timeout=120
+    )
+    assert done.returncode == 2 and b"multiple of inner_steps" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model directory."""
+    directory = tmp_path_factory.mktemp("nano")
+    torch.manual_seed(0)
+    Processor.small().save_pretrained(directory)
+    KimiVL.from_preset("nano").save_pretrained(directory)
+    return directory
+
+
+def test_solved_keeps_verified_thoughts_only(nano: Path) -> None:
+    """Responses are forged: a right one, a shorter right one, and wrong ones in which the answer merely occurs."""
+    model, processor = KimiVL.from_pretrained(nano), Processor.small()
+    world = PictureWorld(3, "train", {"number": 1.0})
+    settings = RolloutSettings(samples=2, max_new_tokens=4, rewards=VERIFIED)
+    group = sample_groups(model, processor, [world[0]], settings, (0,), "◁think▷")[0]
+    answer = world[0].answer
+
+    def forged(text: str, right: float) -> Response:
+        return Response((0,), processor.tokenizer.encode(text), end=STOP, parts={"exact": right, "format": right})
+
+    group.responses = [
+        forged(f"◁think▷not {answer}◁/think▷no", 0.0),
+        forged(f"◁think▷it is long, so {answer}◁/think▷{answer}", 1.0),
+        forged(f"◁think▷{answer}◁/think▷{answer}", 1.0),
+    ]
+    assert solved([group], processor, shortest=False)[0].solution == f"it is long, so {answer}"
+    assert solved([group], processor, shortest=True)[0].solution == answer
+    group.responses = group.responses[:1]
+    assert solved([group], processor, shortest=True) == []
+
+
+def test_responses_begin_with_the_opening_and_it_is_not_learnt(nano: Path) -> None:
+    model, processor = KimiVL.from_pretrained(nano), Processor.small()
+    world = PictureWorld(3, "train", {"number": 1.0})
+    settings = RolloutSettings(samples=2, max_new_tokens=12, rewards=VERIFIED)
+    opening = processor.tokenizer.encode("◁think▷")
+    for r in sample_groups(model, processor, [world[0], world[1]], settings, (0,), "◁think▷")[1].responses:
+        assert r.ids[: len(opening)] == opening and r.start == len(opening) and len(r.ids) <= 12
+    found = verified_solutions(model, processor, world, problems=2, samples=2, max_new_tokens=12)
+    assert all(isinstance(s, Sample) and s.solution for s in found)
+
+
+def test_commands(nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "mean"
+    assert main(["long2short", "average", str(nano), str(nano), str(out)]) == 0
+    a, b = (load_file(d / "model.safetensors") for d in (nano, out))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert main(["long2short", "average", str(nano), str(nano), str(out)]) == 2  # exists
+    few = ["--problems", "2", "--samples", "2", "--max-new-tokens", "8", "--task", "number"]
+    assert main(["long2short", "reject", str(nano), str(tmp_path / "short.jsonl"), *few]) == 2
+    assert main(["long2short", "dpo", str(nano), str(tmp_path / "dpo"), *few]) == 2
+    errors = capsys.readouterr().err
+    assert "exists already" in errors and "none of 2 problems was solved" in errors and "no pair of" in errors
