@@ -64,8 +64,7 @@ def test_a_click_hits_the_icon_that_was_asked_for(split):
 
 
 def printed_by(image, placement, paper):
-    """Whether the two letters of `placement` stand in the first two cells of 28 px, up to 2 px from their middles, on
-    a page that is otherwise bare."""
+    """Whether the two letters of `placement` stand in the two cells of 28 px, up to 2 px from their middles."""
     bare = Image.new("RGB", (28, 28), paper)
     for i, letter in enumerate(placement["text"]):
         mask = printed(letter, placement["font"], placement["size"])
@@ -77,7 +76,7 @@ def printed_by(image, placement, paper):
             tries[-1].paste(placement["ink"], (left + dx, top + dy), mask)
         if cell not in [each.tobytes() for each in tries]:
             return False
-    return image.crop((0, 28, 56, 56)).getcolors() == [(56 * 28, paper)]
+    return image.size == (56, 28)
 
 
 def check_images(sample):
@@ -259,7 +258,7 @@ def combinations(sample):
     """What a sample could teach; first what it asks for."""
     facts, task = sample.facts, sample.task
     if task == "click":
-        cells = {p["name"]: (p["box"][1] // 56, p["box"][0] // 56) for p in facts["placements"]}
+        cells = {p["name"]: (p["box"][1] // 28, p["box"][0] // 28) for p in facts["placements"]}
         return [(facts["target"], cells.pop(facts["target"])), *cells.items()]
     if task == "motion":
         return [(facts["name"], facts["direction"])]

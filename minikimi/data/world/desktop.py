@@ -25,8 +25,8 @@ from minikimi.data.world.windows import Screen, Window, draw_icons, draw_window
 from minikimi.data.world.words import draw_text
 
 MAX_STEPS = 6
-LETTERS = (2, 4)  # of a text to type: as many as the field of the smaller window has cells
-ACTION = re.compile(r"click\(([01]\.[0-9]{2}), ([01]\.[0-9]{2})\)|type\(([A-Z]{1,4})\)|done\(\)")
+LETTERS = (2, 3)  # of a text to type: as many as the field of the smaller window has cells
+ACTION = re.compile(r"click\(([01]\.[0-9]{2}), ([01]\.[0-9]{2})\)|type\(([A-Z]{1,3})\)|done\(\)")
 
 
 class Desktop:
@@ -39,7 +39,7 @@ class Desktop:
 
     def __init__(self, seed: int | Rng, held_out: bool = False) -> None:
         rng = np.random.default_rng(seed)  # a generator passes through
-        columns = between(rng, 2, 3)
+        columns = between(rng, 3, 4)
         apps = [NAMES[i] for i in rng.permutation(len(NAMES))[: between(rng, 3, 4)]]
         self.app, self.button, self.text = apps[0], "", ""
         if rng.random() < 0.5:
@@ -68,7 +68,7 @@ class Desktop:
         return self._open or self._icons
 
     def screenshot(self) -> Image.Image:
-        """The screen as an RGB image of 112 x 112 or 168 x 112 px."""
+        """The screen as an RGB image of 84 x 84 or 112 x 84 px."""
         return self.screen.image()
 
     @property

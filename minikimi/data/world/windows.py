@@ -1,7 +1,7 @@
 """What a small desktop looks like: icons, and windows with a title, buttons and a text field (lesson 09).
 
-Everything lies on the grid of 28 px that becomes image tokens: a title row of 28 px, buttons in cells of 56 px, a text
-field of 28 px with one letter to a cell.
+Everything lies in cells of 28 px, one image token each. A screen has three rows and three or four columns: icons, or
+a window's title, its buttons, and its text field with one letter to a cell.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from minikimi.data.world.screens import describe_icons, normalised
 
 PixelBox = tuple[int, int, int, int]
 
-CELL, ICON_SIZES = 56, (36, 50)  # px: of icons and buttons
-ROW, TITLE_SIZES = 28, (22, 26)  # px: height of title and text field, and the picture in the title
-HEIGHT = 2 * CELL  # of a screen, px; its width is two or three cells
+CELL, SIZES = 28, (22, 26)  # px: of all pictures
+ROWS = 3
+HEIGHT = ROWS * CELL  # of a screen, px
 TITLE_COLOUR, CROSS_COLOUR = (150, 175, 215), (190, 30, 30)
 PRESSED_COLOUR, FIELD_COLOUR, INK = (255, 200, 40), (255, 255, 255), (0, 0, 0)
 FONT, FONT_SIZE = "DejaVuSans-Bold", 19
@@ -60,12 +60,12 @@ class Window(Screen):
         if self.pressed:
             left, top, right, bottom = self.targets[self.pressed]
             column = left // CELL * CELL
-            ImageDraw.Draw(image).rectangle((column + 1, ROW + 1, column + CELL - 2, ROW + CELL - 2), PRESSED_COLOUR)
+            ImageDraw.Draw(image).rectangle((column, CELL, column + CELL - 1, 2 * CELL - 1), PRESSED_COLOUR)
             drawn = art.picture(self.pressed, max(right - left, bottom - top))
             image.paste(drawn, (left, top), drawn)
         for i, letter in enumerate(self.typed):
             mask = printed(letter, FONT, FONT_SIZE)
-            image.paste(INK, (ROW * i + (ROW - mask.width) // 2, HEIGHT - (ROW + mask.height) // 2), mask)
+            image.paste(INK, (CELL * i + (CELL - mask.width) // 2, HEIGHT - (CELL + mask.height) // 2), mask)
         return image
 
     def describe(self) -> str:
@@ -75,12 +75,12 @@ class Window(Screen):
 
 
 def draw_icons(rng: Rng, names: list[str], columns: int, background: str) -> Screen:
-    """The bare desktop: `names` in cells drawn among two rows."""
+    """The bare desktop: `names` in cells that are drawn."""
     canvas = Canvas.blank(rng, (columns * CELL, HEIGHT), background)
-    cells = canvas.cells(2, columns, CELL)
+    cells = canvas.cells(ROWS, columns, CELL)
     chosen = sorted(rng.permutation(len(cells))[: len(names)].tolist())
     for cell, i in zip(chosen, rng.permutation(len(names)).tolist(), strict=True):
-        canvas.paste(rng, names[i], between(rng, *ICON_SIZES), cells[cell])
+        canvas.paste(rng, names[i], between(rng, *SIZES), cells[cell])
     return Screen(canvas, {p["name"]: p["box"] for p in canvas.placements})
 
 
@@ -89,13 +89,13 @@ def draw_window(rng: Rng, app: str, buttons: list[str], background: str) -> Wind
     width = len(buttons) * CELL
     canvas = Canvas.blank(rng, (width, HEIGHT), background)
     draw = ImageDraw.Draw(canvas.image)
-    draw.rectangle((0, 0, width, ROW - 1), TITLE_COLOUR)
-    draw.rectangle((2, HEIGHT - ROW + 2, width - 3, HEIGHT - 3), FIELD_COLOUR, INK)
-    ends = [0, width - ROW]
+    draw.rectangle((0, 0, width, CELL - 1), TITLE_COLOUR)
+    draw.rectangle((1, HEIGHT - CELL + 1, width - 2, HEIGHT - 2), FIELD_COLOUR, INK)
+    ends = [0, width - CELL]
     left, cross_left = ends if pick(rng, [True, False]) else ends[::-1]
-    canvas.paste(rng, app, between(rng, *TITLE_SIZES), (left, 0, left + ROW, ROW))
+    canvas.paste(rng, app, between(rng, *SIZES), (left, 0, left + CELL, CELL))
     for i, button in enumerate(buttons):
-        canvas.paste(rng, button, between(rng, *ICON_SIZES), (i * CELL, ROW, (i + 1) * CELL, ROW + CELL))
+        canvas.paste(rng, button, between(rng, *SIZES), (i * CELL, CELL, (i + 1) * CELL, 2 * CELL))
     cross = _draw_cross(rng, draw, cross_left)
     return Window(canvas, {"close": cross, **{p["name"]: p["box"] for p in canvas.placements[1:]}}, app)
 
