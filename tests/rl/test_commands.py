@@ -23,8 +23,8 @@ from minikimi.rl.rejection import VERIFIED, solved, verified_solutions
 from minikimi.rl.response import STOP, Response
 from minikimi.rl.settings import RolloutSettings
 
-# Responses of up to 64 tokens in segments of 24, so that a checkpoint holds unfinished ones. An untrained model stops with
-# one token in 500, so some responses are shorter than others: that is what is learnt from.
+# Responses of up to 64 tokens in segments of 24, so that a checkpoint holds unfinished ones. An untrained model stops
+# with one token in 500, so some responses are shorter than others: that is what is learnt from.
 COMMAND = [
     sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--stage", "rl", "--trainer.max_steps=12",
     "--data.settings.max_new_tokens=64", "--data.settings.segment=24", "--data.settings.problems=6",
@@ -80,11 +80,9 @@ def test_a_run_says_what_it_did(left_alone: Path) -> None:
     assert {"iteration", "question", "completion", "reward", "parts", "end"} <= set(table[0])
 
 
-def test_checkpoints_must_fall_between_iterations(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*COMMAND, "--run", tmp_path / "run", "--checkpoint_every=3"], capture_output=True, timeout=120
-    )
-    assert done.returncode == 2 and b"multiple of inner_steps" in done.stderr
+def test_checkpoints_must_fall_between_iterations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMMAND[3:], "--run", str(tmp_path / "run"), "--checkpoint_every=3"]) == 2
+    assert "checkpoint_every 3 must be a multiple of inner_steps 2" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import io
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,7 @@ def test_a_checkpoint_within_an_iteration_is_refused() -> None:
 
 
 def test_earlier_segments_are_left_out_of_the_loss() -> None:
-    """Responses of 10 tokens in segments of 4: what is learnt is the last segment, with its recorded log-probability."""
+    """Responses of 10 tokens in segments of 4: the last segment is learnt, with its recorded log-probability."""
     e = engine(tiny_model(0), steps=20, inner_steps=1, segment=4, problems=3)
     learnt = []
     for batch in e:
@@ -141,7 +142,7 @@ def test_earlier_segments_are_left_out_of_the_loss() -> None:
 
 def _bounds(batch) -> list[tuple[int, int]]:
     ends = batch.cu_seqlens.tolist()
-    return list(zip(ends, ends[1:], strict=False))
+    return list(pairwise(ends))
 
 
 def test_each_response_is_trained_once() -> None:
@@ -155,7 +156,7 @@ def test_each_response_is_trained_once() -> None:
 
 
 def test_nothing_to_learn_changes_no_weight() -> None:
-    """A reward that is always 0: the batch still comes, its gradient is 0, and Muon does not blow up rounding errors."""
+    """A reward that is always 0: the batch still comes, its gradient is 0; Muon blows up no rounding error."""
     model = tiny_model(1)
     batch = next(iter(engine(model, rewards={"exact": 1.0})))
     assert batch.metrics["frac_reward_zero_std"] == 1 and not batch.weights.any()

@@ -34,7 +34,7 @@ def test_reward_rises() -> None:
 
 
 def group() -> Group:
-    """To `aa`: x right after 2 letters of thought, right after 3, right after 6, wrong and short, wrong and long, cut off."""
+    """To `aa`: right after 2 letters of thought, after 3, after 6; wrong and short, wrong and long, cut off."""
     texts = {"abx": 1, "abcx": 1, "abcdefx": 1, "b": 0, "abcdefg": 0, "abcdefgh": 0}
     responses = [Response((i,), end=STOP) for i in range(len(texts))]
     for r, (text, right) in zip(responses, texts.items(), strict=True):

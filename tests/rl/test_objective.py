@@ -1,5 +1,7 @@
 """The loss of policy mirror descent against closed forms, autograd of exact expectations, and wrong versions."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from rl_toys import engine, prompts
@@ -101,7 +103,7 @@ def test_log_probs_are_summed_over_tokens_and_batches_do_not_mix() -> None:
     tokens = token_log_probs(model, policy, batch)
     sums = tokens.per_sequence(tokens.log_probs, len(batch.weights))
     bounds = batch.cu_seqlens.tolist()
-    for s, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for s, (begin, end) in enumerate(pairwise(bounds)):
         ids, labels = batch.input_ids[begin:end], batch.labels[begin:end]
         logits = model(ids[None]).logits[0].double()
         log_probs = policy_reference(logits)[:-1].gather(1, ids[1:, None])[:, 0]

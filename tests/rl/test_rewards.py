@@ -78,7 +78,7 @@ def test_format_wants_a_thought_and_an_answer() -> None:
 
 
 def test_length_rewards_by_hand() -> None:
-    """λ = 0.5 - (len - min) / (max - min) of 10, 20, 15, 30: 0.5, 0, 0.25, -0.5; wrong ones keep only what is negative."""
+    """λ = 0.5 - (len - min) / (max - min) of 10, 20, 15, 30: 0.5, 0, 0.25, -0.5; wrong ones keep what is negative."""
     assert length_rewards([10, 20, 15, 30], [True, True, False, True]) == [0.5, 0.0, 0.0, -0.5]
     assert length_rewards([10, 20, 15, 30], [False] * 4) == [0.0, 0.0, 0.0, -0.5]
     assert length_rewards([7, 7, 7], [True, False, True]) == [0.0, 0.0, 0.0]
