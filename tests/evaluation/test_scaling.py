@@ -1,0 +1,85 @@
+"""Test-time scaling on a scripted model: what it knows depends only on how far it was allowed to think."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from minikimi.data.forms import END_THINK, THINK
+from minikimi.data.sample import Sample
+from minikimi.evaluation import scaling
+from minikimi.evaluation.asking import make_prompt
+from minikimi.evaluation.minis import held_out
+from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, thinks, until_closed
+from minikimi.evaluation.settings import settings
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
+
+test_time_scaling.__test__ = False  # type: ignore[attr-defined]  # a function under test, not a test
+PROCESSOR = Processor.small()
+ENCODE, END = PROCESSOR.tokenizer.encode, PROCESSOR.tokenizer.special_id("<|im_end|>")
+OPTIONS = replace(settings("nano"), scaling_limits=(0, 5, 20, 100), scaling_per_task=1, answer_tokens=12)
+
+
+class Scripted:
+    """Thinks its sample's solution, token by token, and answers right only if it has thought all of it."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.device, self.config = torch.device("cpu"), KimiVL.from_preset("nano", device="meta").config
+        # Pictures are not looked at, so the samples' questions must differ.
+        self.scripts = {tuple(make_prompt(PROCESSOR, s).ids): s for s in samples}
+        self.opening, self.closing = ENCODE(THINK), ENCODE(END_THINK)
+
+    def eval(self) -> None: ...
+
+    def generate(self, input_ids: Tensor, attention_mask: Tensor, max_new_tokens: int, **_: Any) -> Tensor:
+        rows = [self.answer(ids[mask.bool()].tolist()) for ids, mask in zip(input_ids, attention_mask, strict=True)]
+        width = min(max_new_tokens, max(map(len, rows)))
+        return torch.tensor([(row + [END] * width)[:width] for row in rows])
+
+    def answer(self, ids: list[int]) -> list[int]:
+        start = next(i for i in range(len(ids), 0, -1) if tuple(ids[:i]) in self.scripts)
+        sample, given = self.scripts[tuple(ids[:start])], ids[start:]
+        assert given[: len(self.opening)] == self.opening
+        thought = given[len(self.opening) :]
+        solution = ENCODE(sample.solution)
+        if not thought:
+            return [*solution, *self.closing, *ENCODE(sample.answer), END]
+        assert thought[-len(self.closing) :] == self.closing  # cut or not, the thinking is closed before the answer
+        known = thought[: -len(self.closing)] == solution
+        return [*ENCODE(sample.answer if known else "no idea"), END]
+
+
+def test_accuracy_rises_with_the_limit_exactly_where_the_thinking_fits() -> None:
+    samples = [s for task in SCALED_TASKS for s in held_out(task, OPTIONS.seed, 1)]
+    lengths = {task: [len(ENCODE(s.solution)) for s in held_out(task, OPTIONS.seed, 1)] for task in SCALED_TASKS}
+    model: Any = Scripted(samples)
+    assert len(model.scripts) == len(samples)  # one question each, or the script could not tell them apart
+    found = test_time_scaling(model, PROCESSOR, OPTIONS)
+    assert found["limits"] == [0, 5, 20, 100] and found["n"] == len(SCALED_TASKS)
+    for k, limit in enumerate(found["limits"]):
+        for task in SCALED_TASKS:
+            assert found["tasks"][task][k] == pytest.approx(sum(n <= limit for n in lengths[task]))
+        every = [min(n, limit) for of_task in lengths.values() for n in of_task]
+        assert found["used"][k] == pytest.approx(sum(every) / len(every))
+    assert found["mean"][0] == 0 and found["mean"][-1] == 1
+    assert found["interval"][-1] == [1, 1]
+
+
+def test_thinking_is_cut_at_its_mark_and_at_the_limit() -> None:
+    ids = ENCODE(f"2 + 3 = 5. 5{END_THINK}5")
+    thought = ENCODE("2 + 3 = 5. 5")
+    assert until_closed(PROCESSOR, ids, 100) == thought
+    assert until_closed(PROCESSOR, ids, 4) == thought[:4]
+    assert until_closed(PROCESSOR, ids, 0) == []
+    unfinished = ENCODE("2 + 3")
+    assert until_closed(PROCESSOR, unfinished, 100) == unfinished
+
+
+def test_only_models_that_open_with_thinking_think() -> None:
+    assert thinks([f"{THINK}a{END_THINK}b", "c"]) and not thinks(["5", f"5 {THINK}", "6"]) and not thinks([])
+    assert scaling.SCALED_TASKS == ("chart", "sum", "count", "arithmetic")
