@@ -23,7 +23,7 @@ WINDOW = 20
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
     steps = 2 * WINDOW if quick else 400
     data = batches(world(seed), as_text, steps)
-    held_out = held_out_batches(seed, as_text)
+    held_out = held_out_batches(seed, as_text, quick)
     out: Measurement = {"steps": list(range(WINDOW, steps + 1, WINDOW))}
     for kind, rate in RATES.items():
         model = text_model(seed, **EXPERTS)

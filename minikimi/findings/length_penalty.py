@@ -25,14 +25,15 @@ WEIGHTS = {"with": 0.5, "without": 0.0}
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
-    steps, iterations, count = (6, 2, 4) if quick else (START_STEPS, ITERATIONS, 100)
+    steps, iterations, count = (6, 2, 2) if quick else (START_STEPS, ITERATIONS, 100)
+    rollouts = replace(ROLLOUTS, problems=2, samples=2) if quick else ROLLOUTS
     start = answering_model(seed, "think", steps)
     out: Measurement = {}
     for kind, weight in WEIGHTS.items():
         model = deepcopy(start)
-        settings = replace(ROLLOUTS, length_weight=weight, length_from=iterations // 4)
+        settings = replace(rollouts, length_weight=weight, length_from=iterations // 4)
         reports = reinforce(model, seed, settings, iterations)
-        rates = pass_rates(model, processor(), problems(seed, count), ROLLOUTS, (seed, 0))
+        rates = pass_rates(model, processor(), problems(seed, count), rollouts, (seed, 0))
         out[kind] = [report.get("completions/mean_length", 0.0) for report in reports]
         out |= {f"tokens_{kind}": mean(rates.tokens), f"right_{kind}": 100 * rates.pass_at(1)}
     return out

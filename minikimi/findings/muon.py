@@ -21,29 +21,24 @@ BUDGETS = (0.2, 0.35, 0.5, 0.7, 1.0)  # of AdamW's steps
 RULES: tuple[Rule, ...] = ("muon", "adamw")
 
 
-def steps(quick: bool) -> int:
-    return 10 if quick else 300
-
-
-def run(seed: int, rule: Rule, lr: float, count: int) -> float:
-    """Held-out loss after `count` steps."""
+def run(seed: int, rule: Rule, lr: float, share: float, quick: bool) -> float:
+    """Held-out loss after a share of the steps."""
     model = text_model(seed)
-    train(model, batches(world(seed), as_text, count), lr, rule)
-    return loss_on(model, held_out_batches(seed, as_text))
+    train(model, batches(world(seed), as_text, round(share * (6 if quick else 300))), lr, rule)
+    return loss_on(model, held_out_batches(seed, as_text, quick))
 
 
 def prepare(quick: bool) -> Prepared:
     """The best learning rate of each optimizer over one grid, on seed 0."""
     rates = RATES[:2] if quick else RATES
-    table = {rule: [run(0, rule, lr, steps(quick)) for lr in rates] for rule in RULES}
+    table = {rule: [run(0, rule, lr, 1.0, quick) for lr in rates] for rule in RULES}
     best = {f"lr_{rule}": rates[losses.index(min(losses))] for rule, losses in table.items()}
     return {**best, "rates": list(rates), **{f"search_{rule}": losses for rule, losses in table.items()}}
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
-    full = steps(quick)
-    adamw = run(seed, "adamw", prepared["lr_adamw"], full)
-    muon = [run(seed, "muon", prepared["lr_muon"], round(full * share)) for share in BUDGETS]
+    adamw = run(seed, "adamw", prepared["lr_adamw"], 1.0, quick)
+    muon = [run(seed, "muon", prepared["lr_muon"], share, quick) for share in BUDGETS]
     return {**prepared, "adamw": adamw, "muon": muon, "share": equal_share(BUDGETS, muon, adamw)}
 
 

@@ -35,7 +35,7 @@ def finetuned(start: KimiVL, seed: int, rule: Rule, lr: float, quick: bool) -> f
     model = deepcopy(start)
     encode = as_chat("think")
     train(model, batches(world(seed + 1000), encode, 6 if quick else 100), lr, rule)
-    return loss_on(model, held_out_batches(seed, encode))
+    return loss_on(model, held_out_batches(seed, encode, quick))
 
 
 def prepare(quick: bool) -> Prepared:

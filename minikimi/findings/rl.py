@@ -7,6 +7,7 @@ by sampling, before and after, on the same held-out sums.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, column, span
@@ -20,11 +21,12 @@ ROLLOUTS = RolloutSettings(problems=16, samples=8, inner_steps=2, max_new_tokens
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
-    steps, iterations, count = (6, 2, 4) if quick else (START_STEPS, ITERATIONS, 100)
+    steps, iterations, count = (6, 2, 2) if quick else (START_STEPS, ITERATIONS, 100)
+    rollouts = replace(ROLLOUTS, problems=2, samples=2) if quick else ROLLOUTS
     model = answering_model(seed, "think", steps)
-    before = pass_rates(model, processor(), problems(seed, count), ROLLOUTS, (seed, 0))
-    reports = reinforce(model, seed, ROLLOUTS, iterations)
-    after = pass_rates(model, processor(), problems(seed, count), ROLLOUTS, (seed, 0))
+    before = pass_rates(model, processor(), problems(seed, count), rollouts, (seed, 0))
+    reports = reinforce(model, seed, rollouts, iterations)
+    after = pass_rates(model, processor(), problems(seed, count), rollouts, (seed, 0))
     mean, low, high = gain(before, after)
     return {
         "before": 100 * before.pass_at(1), "after": 100 * after.pass_at(1), "gain": 100 * mean, "low": 100 * low,

@@ -36,6 +36,6 @@ def batches(source: PictureWorld, encode: Encode, steps: int, tokens: int = 512)
     return list(PackedLoader(source, encode, tokens, 1, steps, seed=source.seed))
 
 
-def held_out_batches(seed: int, encode: Encode, count: int = 8) -> list[PackedBatch]:
+def held_out_batches(seed: int, encode: Encode, quick: bool) -> list[PackedBatch]:
     """Batches of problems that training never draws, to measure a loss on."""
-    return batches(world(seed, held_out=True), encode, count)
+    return batches(world(seed, held_out=True), encode, 1 if quick else 8)

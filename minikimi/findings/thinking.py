@@ -55,7 +55,7 @@ def reinforce(model: KimiVL, seed: int, settings: RolloutSettings, iterations: i
     """Policy mirror descent on the model, in place; returns what each iteration reports of its rollouts."""
     objective = MirrorDescent(["language_model"])
     objective.setup(model)
-    pool = ProblemPool(world(seed + 500), POOL, seed=seed)
+    pool = ProblemPool(world(seed + 500), POOL, prioritised=False, seed=seed)
     engine = RolloutEngine(model, processor(), pool, settings, iterations * settings.inner_steps)
     optimizer = Muon(param_groups(model, RL_LR, weight_decay=0.0), RL_LR)
     reports = []

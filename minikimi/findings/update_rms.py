@@ -26,7 +26,7 @@ PAPER = (3.503, 3.374, 3.325, 3.314, 3.543)  # table 8, validation loss
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
     steps = 8 if quick else 300
     data = batches(world(seed), as_text, steps)
-    held_out = held_out_batches(seed, as_text)
+    held_out = held_out_batches(seed, as_text, quick)
     losses = []
     for factor in FACTORS:
         model = text_model(seed)
