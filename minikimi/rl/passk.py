@@ -88,10 +88,15 @@ def sample_groups(
 
 
 def pass_rates(
-    model: KimiVL, processor: Processor, samples: Sequence[Sample], settings: RolloutSettings, key: tuple[int, ...]
+    model: KimiVL,
+    processor: Processor,
+    samples: Sequence[Sample],
+    settings: RolloutSettings,
+    key: tuple[int, ...],
+    opening: str = "",
 ) -> PassRates:
     """Sample and count. Correct is what the first reward function of `settings` says."""
-    groups = sample_groups(model, processor, samples, settings, key)
+    groups = sample_groups(model, processor, samples, settings, key, opening)
     name = next(iter(settings.rewards))
     correct = [sum(r.parts[name] > 0.5 for r in group.responses) for group in groups]
     tokens = [float(np.mean([len(r.ids) for r in group.responses])) for group in groups]

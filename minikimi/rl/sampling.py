@@ -3,9 +3,8 @@
 * Curriculum: from which iteration on which levels of difficulty are drawn, easy ones first.
 * Prioritised: with probability proportional to 1 - s, s the problem's success rate so far.
 * Zero variance: k equal rewards equal their mean, so such a problem teaches nothing and only costs time.
-* Before training: leave out prompts that are too easy or hopeless, and those that are guessed without thinking.
 
-Source: Kimi k1.5 report (arXiv 2501.12599), sections 2.1 and 2.3.4.
+Source: Kimi k1.5 report (arXiv 2501.12599), section 2.3.4.
 """
 
 from __future__ import annotations
@@ -105,15 +104,3 @@ class ProblemPool:
 def informative(totals: Sequence[float], correct: Sequence[bool], low: float = 0.0, high: float = 1.0) -> bool:
     """Whether k responses teach something: their rewards differ, and the share of correct ones is in [low, high]."""
     return max(totals) - min(totals) > 1e-6 and low <= sum(correct) / len(correct) <= high
-
-
-def worth_training(
-    passed: Sequence[Sequence[bool]], guessed: Sequence[Sequence[bool]], low: float = 0.1, high: float = 0.9
-) -> list[bool]:
-    """Which problems of a prompt set to keep.
-
-    passed[i]: the outcomes of some (the report takes 10) responses at high temperature to problem i, kept if the pass
-    rate lies in [low, high]. guessed[i]: outcomes of answers (8) without any thinking, dropped if one is right.
-    """
-    rates = [sum(outcomes) / len(outcomes) for outcomes in passed]
-    return [low <= rate <= high and not any(tries) for rate, tries in zip(rates, guessed, strict=True)]

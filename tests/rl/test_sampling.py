@@ -5,7 +5,10 @@ import pytest
 from rl_toys import Questions
 
 from minikimi.config import UserError
-from minikimi.rl.sampling import ProblemPool, informative, levels_at, worth_training
+from minikimi.rl.passk import PassRates
+from minikimi.rl.prompts import filter_prompts, worth_training
+from minikimi.rl.sampling import ProblemPool, informative, levels_at
+from minikimi.rl.settings import RolloutSettings
 
 
 def test_first_draws_follow_one_minus_success() -> None:
@@ -75,7 +78,18 @@ def test_what_teaches_something() -> None:
 
 
 def test_prompt_set_drops_the_easy_the_hopeless_and_the_guessed() -> None:
-    yes, no = True, False
-    passed = [[yes] * 10, [no] * 10, [yes] * 5 + [no] * 5, [yes] * 5 + [no] * 5]
-    guessed = [[no] * 8, [no] * 8, [no] * 8, [no] * 7 + [yes]]
-    assert worth_training(passed, guessed) == [False, False, True, False]
+    assert worth_training([10, 0, 5, 5, 9, 1], 10, [0, 0, 0, 1, 0, 0]) == [False, False, True, False, True, True]
+
+
+def test_guesses_have_an_empty_thought(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten hot samples, then eight that begin with an empty thought; what is right 5 of 10 times and never guessed stays."""
+    asked = []
+
+    def rates(model, processor, samples, settings, key, opening=""):
+        asked.append((settings.samples, settings.temperature > 1, opening))
+        return PassRates(settings.samples, [0, 1] if opening else [5, 5], [1.0, 1.0])
+
+    monkeypatch.setattr("minikimi.rl.prompts.pass_rates", rates)
+    kept = filter_prompts(None, None, [Questions()[0], Questions()[1]], RolloutSettings())  # type: ignore[arg-type]
+    assert kept == [True, False]
+    assert asked == [(10, True, ""), (8, False, "◁think▷◁/think▷")]
