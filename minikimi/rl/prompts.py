@@ -1,7 +1,7 @@
 """The prompt set: which problems are worth training on at all, found out once and before (lesson 14).
 
-A problem that is always or never solved has no lesson, and one whose answer can be guessed teaches to guess. Source: Kimi
-k1.5 report (arXiv 2501.12599), section 2.1, which also drops multiple choice, true or false, and proofs.
+A problem that is always or never solved has no lesson, and one whose answer can be guessed teaches to guess. Source:
+Kimi k1.5 report (arXiv 2501.12599), section 2.1, which also drops multiple choice, true or false, and proofs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def filter_prompts(
     temperature: float = 1.2,
     seed: int = 0,
 ) -> list[bool]:
-    """Which samples to keep, from `hot` responses at high temperature and `guesses` whose thought is forced to be empty.
+    """Which samples to keep, from `hot` responses at high temperature and `guesses` with an empty thought.
 
     Rewards and the longest response are those of `settings`.
     """

@@ -82,7 +82,7 @@ def test_prompt_set_drops_the_easy_the_hopeless_and_the_guessed() -> None:
 
 
 def test_guesses_have_an_empty_thought(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten hot samples, then eight that begin with an empty thought; what is right 5 of 10 times and never guessed stays."""
+    """Ten hot samples, then eight with an empty thought; right 5 of 10 times and never guessed stays."""
     asked = []
 
     def rates(model, processor, samples, settings, key, opening=""):
