@@ -49,6 +49,9 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     evaluate_parser = verbs.add_parser("evaluate", help="evaluate a finished run and write its report")
     evaluate_parser.add_argument("run_directory", metavar="RUN", nargs="?", default="runs/small")
     evaluate_parser.add_argument("--preset", help="take the settings of this preset (default: found by config.json)")
+    evaluate_parser.add_argument("--benchmark", metavar="NAME", help="a real benchmark instead, e.g. mmmu")
+    evaluate_parser.add_argument("--limit", type=int, help="with --benchmark: only the first so many rows")
+    evaluate_parser.add_argument("--data", metavar="PATH", help="with --benchmark: local data, instead of the Hub")
     evaluate_parser.set_defaults(call=evaluate, passes_on=False)
 
     chat_parser = verbs.add_parser("chat", help="ask a question about a picture")
@@ -124,7 +127,22 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
     from minikimi.evaluation.facts import preset_of
 
     run = Path(options.run_directory)
+    if options.benchmark:
+        return benchmark(run, options.benchmark, Path(options.data) if options.data else None, options.limit)
+    if options.data or options.limit is not None:
+        raise UserError("--data and --limit belong to --benchmark NAME; add it")
     report(run, options.preset or preset_of(run), f"minikimi evaluate {run}")
+    return 0
+
+
+def benchmark(directory: Path, name: str, data: Path | None, limit: int | None) -> int:
+    """Run one real benchmark and print its table."""
+    from rich.console import Console
+
+    from minikimi.evaluation.benchmarks.harness import benchmark_table, evaluate_benchmark
+
+    Console().print(benchmark_table(evaluate_benchmark(directory, name, data, limit)))
+    print(f"written: {directory / 'benchmarks' / name}.json")
     return 0
 
 

@@ -1,0 +1,73 @@
+"""MathVista: extract, bring to the question's type, compare as text (lesson 15).
+
+The published program lets a language model extract the answer wherever the output is not already one. We have no
+judge: outputs that are no bare answer go through a fixed rule, named in the branch, so our `official` is that of the
+published comparison behind another extraction. `strict` takes bare answers only. Source: MathVista (arXiv 2310.02255).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from minikimi.evaluation.benchmarks.distance import edit_distance
+from minikimi.evaluation.benchmarks.item import Score
+
+NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
+MAX_DIGITS = 40
+
+
+def number(text: str) -> float | None:
+    """A finite number written in at most 40 characters, else None."""
+    try:
+        value = float(text.replace(",", "")) if len(text) <= MAX_DIGITS else float("nan")
+    except ValueError:
+        return None
+    return value if abs(value) < 1e300 else None
+
+
+def extract(output: str, choices: Sequence[str] | None, answer_type: str) -> tuple[str, str]:
+    """(answer, branch): a bare answer as it stands, else by rule: `(B)`, what follows "answer is", the last number."""
+    output = output.strip()
+    bare = output in choices if choices else answer_type in ("integer", "float") and number(output) is not None
+    if bare or not output:
+        return output, "bare" if bare else "none"
+    quoted = re.search(r'answer is "?([^"\n]{1,200}?)"?\.?\s*$', output, re.IGNORECASE)
+    if choices:
+        letters = re.findall(r"\(([A-Za-z])\)", output) or re.findall(r"(?<!\w)[A-Z](?!\w)", output)
+        if letters:
+            return letters[-1].upper(), "rule: letter"
+    elif answer_type in ("integer", "float") and (numbers := NUMBER.findall(output.replace(",", ""))):
+        return numbers[-1], "rule: last number"
+    return (quoted[1].strip(), "rule: answer is") if quoted else (output, "rule: whole output")
+
+
+def typed(text: str, choices: Sequence[str] | None, answer_type: str, precision: Any) -> str | None:
+    """The published normalisation: a letter or the nearest text of the choices, a whole number, a rounded one, or the
+    text as it is.
+    """
+    if choices:
+        letters = [chr(ord("A") + i) for i in range(len(choices))]
+        text = match[1].upper() if (match := re.search(r"\(([A-Za-z])\)", text)) else text
+        if text in letters:
+            return choices[letters.index(text)]
+        return min(choices, key=lambda choice: edit_distance(text, choice))
+    if answer_type == "integer":
+        return None if (value := number(text)) is None else str(int(value))
+    if answer_type == "float":
+        return None if (value := number(text)) is None else str(round(value, int(float(precision or 0))))
+    return text
+
+
+def score_mathvista(
+    output: str, answer: str, choices: Sequence[str] | None, answer_type: str, precision: Any = None
+) -> Score:
+    """Official: the published comparison after extraction. Strict: a bare answer or option letter."""
+    extracted, branch = extract(output, choices, answer_type)
+    if branch == "none":
+        return Score(0.0, 0.0, None, branch)
+    official = typed(extracted, choices, answer_type, precision) == answer
+    letter = bool(choices) and re.fullmatch(r"\(?[A-Z]\)?\.?", output.strip()) is not None
+    plain = branch == "bare" or letter or (not choices and answer_type not in ("integer", "float"))
+    return Score(float(official), float(official and plain), extracted, branch)
