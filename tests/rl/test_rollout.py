@@ -5,7 +5,7 @@ import torch
 from rl_toys import engine, prompts
 from tiny_models import EOS, MEDIA, random_text, tiny_model
 
-from minikimi.rl.batch import join, token_log_probs
+from minikimi.rl.batch import hidden_states, join, token_log_probs
 from minikimi.rl.policy import Policy
 from minikimi.rl.response import LENGTH, REPETITION, STOP, Response
 from minikimi.rl.rollout import LONGEST_CYCLE, WINDOW, repeating, rollout
@@ -141,6 +141,19 @@ def test_placeholders_and_image_features_must_agree() -> None:
         wrong.input_ids, wrong.labels = change, torch.full_like(change, -100)
         with pytest.raises(ValueError, match="image placeholders in the sequences"):
             join([wrong], [0], [[1]], [0], MEDIA)
+
+
+def test_shared_images_are_those_of_the_model_itself() -> None:
+    """Each sequence alone through the model's own forward pass, with its own copy of its images."""
+    model = tiny_model(8)
+    owners, tails = [2, 0, 1, 2], [[1], [2, 3], [4], [5, 6, 7]]
+    batch = join(prompts(), owners, tails, [0] * 4, MEDIA)
+    hidden, _ = hidden_states(model, batch)
+    for s, part in enumerate(hidden.split(batch.cu_seqlens.diff().tolist())):
+        prompt = prompts()[owners[s]]
+        images = (prompt.pixel_values, prompt.grid_hws) if len(prompt.grid_hws) else (None, None)
+        ids = torch.cat([prompt.input_ids, torch.tensor(tails[s])])
+        torch.testing.assert_close(part, model(ids[None], *images).hidden, atol=1e-5, rtol=1e-4)
 
 
 def test_long_prompts_are_left_out_and_never_cut() -> None:
