@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from minikimi.lab.checking import hint, solution
 from minikimi.lab.exercise import lesson
 
 STYLE: dict[Any, Any] = {
@@ -31,22 +32,32 @@ STYLE: dict[Any, Any] = {
 
 
 def setup(number: str, seed: int = 0) -> None:
-    """Start lesson "02": seed, plot style, reproducible pictures. No network, no GPU. Versions: `minikimi doctor`."""
+    """Start lesson "02": seed, plot style, reproducible pictures. No network, no GPU. Versions: `minikimi doctor`.
+
+    In a notebook, `hint` and `solution` become its names, for every exercise says `hint("2.1")` and none imports it.
+    """
     exercises = lesson(number)
     os.environ["MINIKIMI_LESSON"] = number
     random.seed(seed)
     torch.manual_seed(seed)
     torch.set_printoptions(precision=4, sci_mode=False, linewidth=110)
-    _plot_style()
+    shell = _notebook()
+    _plot_style(shell)
+    if shell is not None:
+        shell.user_ns.update(hint=hint, solution=solution)
     print(f"Lesson {number} ready: {len(exercises)} exercises, {sum(e.minutes for e in exercises)} minutes of building")
 
 
-def _plot_style() -> None:
+def _notebook() -> Any:
+    """The shell of the notebook that this runs in, or None elsewhere."""
+    ipython = sys.modules.get("IPython")  # loaded already when this runs in a notebook, and not needed elsewhere
+    return ipython.get_ipython() if ipython else None
+
+
+def _plot_style(shell: Any) -> None:
     import matplotlib
 
     matplotlib.rcParams.update(STYLE)
-    ipython = sys.modules.get("IPython")  # loaded already when this runs in a notebook, and not needed elsewhere
-    shell = ipython.get_ipython() if ipython else None
     if shell is not None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from nbformat import v4
 
 from minikimi.config import UserError
 from minikimi.lab import answers_02 as answers
 from minikimi.lab import check, doctor, hint, photo, progress, setup, solution, teaching
+from minikimi.lab.build import execute, sources
 from minikimi.lab.build import main as build
-from minikimi.lab.build import sources
 from minikimi.lab.exercise import Misfit, difference, exercise, judge
 from minikimi.lab.my import copy_lessons
 from minikimi.model.rope import apply_rotary
@@ -68,6 +69,13 @@ def test_setup_prints_one_line_that_is_the_same_everywhere(capsys: pytest.Captur
     assert torch.equal(torch.rand(1), first)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[0] == lines[1] and torch.__version__ not in lines[0]
+
+
+def test_hint_and_solution_need_no_import_in_a_notebook(tmp_path: Path) -> None:
+    lines = ("from minikimi.lab import setup", 'setup("02")'), ('hint("2.1")',), ('solution("2.1")',)
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("\n".join(cell)) for cell in lines])
+    execute(notebook, tmp_path)
+    assert "2.1 hint 1" in notebook.cells[1].outputs[0].text and "Why:" in notebook.cells[2].outputs[0].text
 
 
 def test_progress_is_kept_in_my_and_nowhere_else(
