@@ -69,7 +69,8 @@ def mmmu(row: Row, source: Source, _: Path, where: str) -> list[Item]:
 def interleaved(text: str, images: Mapping[int, Image.Image]) -> tuple[list[dict[str, Any]], list[Image.Image]]:
     """Parts of a text with `<image N>` in it, each image at its first mention; the images in that order."""
     pieces = re.split(r"<image (\d)>", text)
-    content, order, shown = [text_part(pieces[0])], [], set()
+    content, order = [text_part(pieces[0])], list[Image.Image]()
+    shown: set[int] = set()
     for number, rest in zip(map(int, pieces[1::2]), pieces[2::2], strict=True):
         if number in images and number not in shown:
             content, order = [*content, *image_parts(1)], [*order, images[number]]

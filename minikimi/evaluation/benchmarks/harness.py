@@ -54,9 +54,8 @@ def items(name: str, data: Path | None = None, limit: int | None = None) -> Iter
 
 
 def score_output(item: Item, output: str) -> Score:
-    """The item's rule on what follows the thinking. Thinking without end is no answer, for either score."""
-    answer = final_answer(output)
-    return item.score(answer) if answer is not None else Score(0.0, 0.0, None, "empty or endless thinking")
+    """The item's rule on what follows the thinking; thinking without end is scored as silence."""
+    return item.score(final_answer(output) or "")
 
 
 def run_benchmark(

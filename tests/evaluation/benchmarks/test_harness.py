@@ -1,0 +1,312 @@
+"""Every schema, end to end and offline: five items each, made here in the layout of the published data."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+from PIL import Image
+
+from minikimi.cli import main
+from minikimi.config import UserError
+from minikimi.evaluation.benchmarks import harness, media
+from minikimi.evaluation.benchmarks.adapters import ADAPTERS
+from minikimi.evaluation.benchmarks.harness import items, run_benchmark, source_of
+from minikimi.evaluation.benchmarks.item import Item
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
+
+PROCESSOR = Processor.small()
+MODEL: Any = None  # never asked: `generate` is replaced
+
+
+def drawing(number: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
+    return Image.new("RGB", size, (40 * number % 256, 90, 200))
+
+
+def png(number: int) -> bytes:
+    buffer = io.BytesIO()
+    drawing(number).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def to_parquet(folder: Path, rows: list[dict[str, Any]], images: list[str]) -> None:
+    features = datasets.Dataset.from_list(rows).features
+    for name in images:
+        features[name] = datasets.Image()
+    datasets.Dataset.from_list(rows, features=features).to_parquet(str(folder / "rows.parquet"))
+
+
+def to_jsonl(folder: Path, rows: list[dict[str, Any]]) -> None:
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+
+
+def picture_files(folder: Path) -> list[str]:
+    for i in range(5):
+        drawing(i).save(folder / f"{i}.png")
+    return [f"{i}.png" for i in range(5)]
+
+
+def make_mmmu(folder: Path) -> None:
+    """Options are a list written as text; one question is open; images stand inside the text."""
+    common = {"explanation": "", "img_type": "['Photo']", "topic_difficulty": "Easy", "subfield": "Optics"}
+    rows = [
+        {"id": f"validation_Physics_{i}", "question": f"What does <image 1> show, unlike <image 2>? {i}",
+         "options": "['a \"ray\"', \"it's a wave\", 'dust']", "image_1": {"bytes": png(i), "path": None},
+         "image_2": {"bytes": png(i + 9), "path": None}, "image_3": None, "answer": "B",
+         "question_type": "multiple-choice", **common}
+        for i in range(4)
+    ]  # fmt: skip
+    rows.append({**rows[0], "id": "validation_Physics_9", "question": "How many?", "options": "[]", "answer": "12",
+                 "question_type": "open", "image_2": None})  # fmt: skip
+    to_parquet(folder, rows, ["image_1", "image_2", "image_3"])
+
+
+def make_mmbench(folder: Path) -> None:
+    """Tab-separated, images in base64, fewer options in some rows, and one row that is a rotation."""
+    lines = ["index\thint\tquestion\tA\tB\tC\tD\tanswer\tcategory\timage\tL2-category\tsplit"]
+    image = base64.b64encode(png(1)).decode()
+    for i in range(5):
+        options = ["cat", "dog", "cow", ""] if i else ["cat", "dog", "cow", "pig"]
+        lines.append("\t".join([str(i), "", f"Which? {i}", *options, "C", "x", image, "y", "dev"]))
+    lines.append("\t".join(["1000000", "", "Which? 0", "dog", "cow", "pig", "cat", "B", "x", image, "y", "dev"]))
+    (folder / "MMBench_DEV_EN_V11.tsv").write_text("\n".join(lines) + "\n")
+
+
+def make_mathvista(folder: Path) -> None:
+    rows = [
+        {"pid": str(i), "question": "?", "image": f"images/{i}.jpg", "decoded_image": {"bytes": png(i), "path": None},
+         "choices": ["red", "blue"] if i < 2 else None, "unit": None, "precision": 1.0 if i == 4 else None,
+         "answer": ["blue", "red", "7", "8", "1.5"][i],
+         "question_type": "multi_choice" if i < 2 else "free_form",
+         "answer_type": ["text", "text", "integer", "integer", "float"][i],
+         "query": f"Hint: please answer.\nQuestion: {i}?"}
+        for i in range(5)
+    ]  # fmt: skip
+    to_parquet(folder, rows, ["decoded_image"])
+
+
+def make_infovqa(folder: Path) -> None:
+    rows = [{"questionId": str(i), "question": f"Who? {i}", "answers": ["Ann Lee", f"no. {i}"], "image": name}
+            for i, name in enumerate(picture_files(folder))]  # fmt: skip
+    to_jsonl(folder, rows)
+
+
+def make_screenspot(folder: Path) -> None:
+    rows = [{"file_name": name, "bbox": [0.25, 0.5, 0.5, 0.75], "instruction": f"open {i}", "data_type": "icon",
+             "data_source": "web", "image": name} for i, name in enumerate(picture_files(folder))]  # fmt: skip
+    to_jsonl(folder, rows)
+
+
+def make_screenspot_v2(folder: Path) -> None:
+    """The same boxes as a corner and the size, in pixels of a 60 x 40 image."""
+    rows = [{"bbox": [15, 20, 15, 10], "instruction": f"open {i}", "image": name}
+            for i, name in enumerate(picture_files(folder))]  # fmt: skip
+    to_jsonl(folder, rows)
+
+
+def make_screenspot_pro(folder: Path) -> None:
+    rows = [{"bbox": [15, 20, 30, 30], "img_size": [60, 40], "ui_type": "text", "instruction": f"open {i}",
+             "image": name} for i, name in enumerate(picture_files(folder))]  # fmt: skip
+    to_jsonl(folder, rows)
+
+
+def make_mmlongbench(folder: Path) -> None:
+    """Two documents: a folder of page images, and a PDF."""
+    (folder / "documents" / "report").mkdir(parents=True)
+    for i in range(3):
+        drawing(i, (28 + i, 28)).save(folder / "documents" / "report" / f"page-{i + 9}.png")
+    drawing(0).save(folder / "documents" / "book.pdf", save_all=True, append_images=[drawing(1)], resolution=72)
+    answers = [("12", "Int"), ("Not answerable", "None"), ("['a', 'b']", "List"), ("50%", "Float"), ("fox", "Str")]
+    rows = [{"doc_id": "book.pdf" if i == 4 else "report.pdf", "doc_type": "Guide", "question": f"What? {i}",
+             "answer": answer, "evidence_pages": "[1]", "evidence_sources": "['Text']", "answer_format": kind}
+            for i, (answer, kind) in enumerate(answers)]  # fmt: skip
+    to_jsonl(folder, rows)
+
+
+def make_egoschema(folder: Path) -> None:
+    rows = []
+    for i in range(5):
+        (folder / "videos" / f"clip{i}").mkdir(parents=True)
+        for k in range(20):
+            drawing(k, (28, 28)).save(folder / "videos" / f"clip{i}" / f"{k}.png")
+        rows.append({"question_idx": str(i), "question": "What is C doing?", "video_idx": f"clip{i}",
+                     "option": [f"{x}. C does {x * 3}." for x in "ABCDE"], "answer": str(i)})  # fmt: skip
+    to_jsonl(folder, rows)
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {name: globals()[f"make_{name}"] for name in ADAPTERS}
+RIGHT = {"screenspot": "[0.3, 0.6]", "screenspot_v2": "[0.3, 0.6]", "screenspot_pro": "[0.3, 0.6]"}
+
+
+def right_output(name: str, item: Item) -> str:
+    return RIGHT.get(name) or str(item.answer[0] if isinstance(item.answer, list) else item.answer)
+
+
+def made(tmp_path: Path, name: str) -> Path:
+    MAKERS[name](tmp_path)
+    return tmp_path
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, outputs: list[str]) -> list[Any]:
+    """Let the model say `outputs` in turn; returns the growing list of prompts."""
+    said, prompts = iter(outputs), []
+
+    def generate(model: Any, processor: Any, asked: list[Any], limit: int) -> list[list[int]]:
+        prompts.extend(asked)
+        return [PROCESSOR.tokenizer.encode(next(said)) for _ in asked]
+
+    monkeypatch.setattr(harness, "generate", generate)
+    return prompts
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_perfect_model_gets_all_of_every_schema(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "mmlongbench":
+        pytest.importorskip("pypdfium2", reason="the extra `benchmarks` is not installed")
+    asked = list(items(name, made(tmp_path, name)))
+    prompts = answering(monkeypatch, [right_output(name, item) for item in asked])
+    result = run_benchmark(MODEL, PROCESSOR, name, tmp_path, None)
+    assert (result["n"], result["official"], result["strict"], result["parse_failures"]) == (5, 1, 1, 0)
+    assert result["judge"] == "none" and len(result["items"]) == len(prompts) == result["asked"]
+    json.dumps(result)
+    assert all(len(prompt.grid_hws) == len(item.images) > 0 for prompt, item in zip(prompts, asked, strict=True))
+
+    answering(monkeypatch, [""] * len(asked))
+    result = run_benchmark(MODEL, PROCESSOR, name, tmp_path, 3)
+    assert (result["n"], result["strict"], result["parse_failures"]) == (3, 0, 1)
+    dice = name in ("mmmu", "mmbench")  # officially, silence is luck there
+    assert (result["branches"].keys() == {"dice"}) is dice and (dice or result["official"] == 0)
+
+
+def test_mmmu_images_stand_where_the_text_names_them(tmp_path: Path) -> None:
+    item, *_, last = items("mmmu", made(tmp_path, "mmmu"))
+    kinds = [part["type"] for part in item.content]
+    assert kinds == ["text", "image", "text", "image", "text"]
+    assert item.content[2]["text"] == " show, unlike "
+    assert item.images[0].getpixel((0, 0)) == (0, 90, 200) and item.images[1].getpixel((0, 0)) == (360 % 256, 90, 200)
+    assert "B. it's a wave" in item.content[-1]["text"] and source_of("mmmu")["ending"] in item.content[-1]["text"]
+    assert last.content[0]["type"] == "image"  # never named: in front
+    assert source_of("mmmu")["open_ending"] in last.content[-1]["text"]
+
+
+def test_mmbench_asks_every_rotation_and_moves_the_right_letter(tmp_path: Path) -> None:
+    asked = list(items("mmbench", made(tmp_path, "mmbench")))
+    assert len(asked) == 4 + 4 * 3  # four options, then four rows of three; the foreign rotation is passed over
+    first = asked[:4]
+    assert [item.answer for item in first] == ["C", "B", "A", "D"] and {item.group for item in first} == {"0"}
+    for item in first:
+        assert f"{item.answer}. cow" in item.content[-1]["text"]
+
+
+def test_a_lucky_letter_does_not_pass_all_rotations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, "mmbench")
+    answering(monkeypatch, ["C"] * 16)
+    result = run_benchmark(MODEL, PROCESSOR, "mmbench", tmp_path, None)
+    assert (result["official"], result["vanilla"]) == (0, 1)
+
+
+def test_pages_and_frames_are_spread_and_in_order(tmp_path: Path) -> None:
+    assert media.spread(3, 5) == [0, 1, 2] and media.spread(100, 4) == [12, 37, 62, 87] and media.spread(5, 1) == [2]
+    first = next(items("mmlongbench", made(tmp_path, "mmlongbench")))
+    assert [image.width for image in first.images] == [28, 29, 30]  # page-9 before page-10
+    (tmp_path / "ego").mkdir()
+    clip = next(items("egoschema", made(tmp_path / "ego", "egoschema")))
+    assert len(clip.images) == source_of("egoschema")["frames"] == 16
+
+
+def test_pdfs_are_rendered_and_broken_ones_named(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra `benchmarks` is not installed")
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.4 nothing")
+    with pytest.raises(UserError, match=r"report\.pdf: not a readable PDF"):
+        media.pages(tmp_path, "report.pdf", 3)
+    drawing(1, (50, 30)).save(tmp_path / "book.pdf", resolution=72)
+    assert media.pages(tmp_path, "book.pdf", 3)[0].size == (100, 60)  # 144 dots per inch
+    for name in ("none.pdf", "../book.pdf"):
+        with pytest.raises(UserError, match=r"not found|lies outside"):
+            media.pages(tmp_path / "sub" if name.startswith("..") else tmp_path, name, 3)
+
+
+def test_videos_are_decoded(tmp_path: Path) -> None:
+    av = pytest.importorskip("av", reason="the extra `benchmarks` is not installed")
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for k in range(10):
+            frame = av.VideoFrame.from_image(Image.new("RGB", (64, 48), (25 * k, 0, 0)))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    shown = media.frames(tmp_path, "clip", 5)
+    reds = [image.getpixel((30, 20))[0] for image in shown]
+    assert len(reds) == 5 and reds == sorted(reds) and abs(reds[0] - 25) < 20 and abs(reds[4] - 225) < 20
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    with pytest.raises(UserError, match=r"bad\.mp4: not a readable video"):
+        media.frames(tmp_path, "bad", 5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"questionId": "1", "question": "?", "answers": ["a"]}], "row 0: no image"),
+        ([{"questionId": "1", "question": "?", "answers": ["a"], "image": "../secret.png"}], "lies outside"),
+        ([{"questionId": "1", "question": "?", "answers": ["a"], "image": "broken.png"}], r"row 0, image: .*broken"),
+        ([{"questionId": "1", "question": "?", "answers": "__import__('os')", "image": "0.png"}], "expected a list"),
+    ],
+)
+def test_bad_rows_end_in_one_line(rows: list[dict[str, Any]], words: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    picture_files(data)
+    drawing(0).save(tmp_path / "secret.png")
+    (data / "broken.png").write_bytes(png(0)[:60])
+    to_jsonl(data, rows)
+    with pytest.raises(UserError, match=words) as caught:
+        list(items("infovqa", data))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_name_in_foreign_rows_is_not_opened(tmp_path: Path) -> None:
+    """A table may come from anywhere: only pictures that it carries itself are opened."""
+    drawing(0).save(tmp_path / "private.png")
+    row = {"questionId": "1", "question": "?", "answers": ["a"], "image": str(tmp_path / "private.png")}
+    (tmp_path / "data").mkdir()
+    datasets.Dataset.from_list([row]).to_parquet(str(tmp_path / "data" / "rows.parquet"))
+    with pytest.raises(UserError, match="neither an image nor base64"):
+        list(items("infovqa", tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--benchmark", "poem"], "unknown benchmark 'poem'; choose one of mmmu, mmbench"),
+        (["--benchmark", "mmmu", "--limit", "0"], "--limit 0"),
+        (["--benchmark", "mathvista", "--limit", "1"], "go online once, or download it elsewhere and give --data PATH"),
+        (["--benchmark", "infovqa", "--data", "nowhere"], "nowhere: not found; give --data"),
+        (["--limit", "3"], "belong to --benchmark"),
+    ],
+)
+def test_the_command_names_what_is_wrong(arguments: list[str], words: str, tmp_path: Path, capsys: Any) -> None:
+    KimiVL.from_preset("nano").save_pretrained(tmp_path)
+    PROCESSOR.save_pretrained(tmp_path)
+    assert main(["evaluate", str(tmp_path), *arguments]) == 2
+    message = capsys.readouterr().err
+    assert words in message and message.count("\n") == 1
+
+
+def test_the_command_writes_scores_and_outputs(tmp_path: Path, capsys: Any) -> None:
+    """The real way once: a small random model, real prompts, a file to look into."""
+    KimiVL.from_preset("nano").save_pretrained(tmp_path / "model")
+    PROCESSOR.save_pretrained(tmp_path / "model")
+    (tmp_path / "data").mkdir()
+    made(tmp_path / "data", "infovqa")
+    data = ["--benchmark", "infovqa", "--limit", "2", "--data", str(tmp_path / "data")]
+    assert main(["evaluate", str(tmp_path / "model"), *data]) == 0
+    assert "infovqa" in capsys.readouterr().out
+    result = json.loads((tmp_path / "model" / "benchmarks" / "infovqa.json").read_text())
+    assert result["n"] == 2 and {"output", "parsed", "branch", "official", "strict"} <= result["items"][0].keys()
