@@ -21,6 +21,17 @@ from minikimi.model import patches as library
 setup("01")
 
 # %% [markdown]
+# **Kimi-VL** is a vision-language model: it reads pictures and text, and answers in text. Its eye is called
+# **MoonViT**, a vision transformer that turns a picture into a row of vectors; a language model reads these vectors
+# between the words. We follow the report (arXiv 2504.07491) and the code and weights that Moonshot AI published with
+# it;
+# "released" always means these. This lesson is about what happens before the first layer.
+#
+# How to work here: an exercise is a cell with a line `raise NotImplementedError`. Put your code in its place and run
+# the
+# cell. `check` says what it thinks of your answer and, if it is not right yet, goes on with the library's. When stuck:
+# `hint("1.1")`, then `hint("1.1", 2)`, at last `solution("1.1")`.
+#
 # ## A picture: three pictures, and what a square does to them
 #
 # A vision transformer does not read pixels, it reads **patches**: small squares, here of 14 × 14 pixels, each turned
@@ -47,7 +58,7 @@ for ax, image in zip(axes[1], images, strict=True):
 plt.show()
 
 # %% [markdown]
-# Circles become eggs, and a wide line of small print becomes unreadable. Kimi-VL (report, section 2.1) does not
+# Circles become eggs, and a wide line of small print becomes unreadable. MoonViT (report, section 2.1) does not
 # resize to a square. It follows **NaViT** ("native resolution vision transformer"): every picture keeps its shape, is
 # cut into as many patches as it has, and the patches of *all* pictures of a batch are laid one after another in a
 # single row. This is called **packing**. Three things are needed: cutting, bookkeeping, and an attention that keeps
@@ -196,8 +207,8 @@ plt.show()
 #
 # Real pictures are not multiples of 14. The image processor (`minikimi/images/processing.py`, after the released one)
 # does three things. It *shrinks* a picture of more than 4,096 patches, keeping its shape; it never enlarges. It
-# *pads* right and bottom with black to multiples of 28, because a later step joins 2 × 2 patches into one **token**
-# for the language model (lesson 04). And it scales pixels from [0, 1] to [−1, 1].
+# *pads* right and bottom with black to multiples of 28, because a later step joins 2 × 2 patches into one **token**,
+# the unit that a language model reads (lesson 04). And it scales pixels from [0, 1] to [−1, 1].
 
 # %%
 sizes = {
@@ -421,7 +432,9 @@ print(f"eight equal pictures: {100 * padding_share(torch.tensor([[16, 16]] * 8))
 # %% [markdown]
 # More than half, by far. Next the computing. We do not trust a formula: we let PyTorch *count* the floating-point
 # operations (FLOPs) of one layer of MoonViT's true width, in three ways: padded, packed with a mask, packed by
-# segments. (On the "meta" device tensors have shapes but no numbers: counting costs nothing.)
+# segments. A layer is attention between four matrix products: `wqkv` makes queries, keys and values, `wo` mixes the
+# answers, and two more (the *MLP*) work on each patch alone. (On the "meta" device tensors have shapes but no
+# numbers: counting costs nothing.)
 
 # %%
 vision = KimiVLConfig.preset("kimi-vl-a3b").vision_config
@@ -563,7 +576,7 @@ print(f"a patch: {3 * 14 * 14} numbers in, then {D} channels, {2 * D} bytes in b
 # 2. `attention_by_segments` is a Python loop: many small products. With 500 icons in a batch, the full mask may even
 #    be faster. Where is the turning point on your machine, and how would you mix the two?
 # 3. A picture of 3,000 × 2,000 is shrunk to the limit of 4,096 patches. What is the smallest print that survives?
-#    (The 2506 release raises the limit to 16,384.)
+#    (A later version of Kimi-VL, of June 2025, raises the limit to 16,384.)
 
 # %%
 progress()

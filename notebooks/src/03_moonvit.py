@@ -54,7 +54,9 @@ plt.show()
 #
 # 1. the input is a *packed row*: patches of many images, each at its own size, and attention stays within an image;
 # 2. there are two kinds of positions, the learned table at the entrance and the rotary embedding in every layer;
-# 3. the output is *every patch*. There is no class token and no pooling: the language model wants the details.
+# 3. the output is *every patch*. Other encoders sum a picture up in one vector (by an extra "class token", or by a
+#    mean);
+#    here the language model wants the details.
 #
 # **Predict.** The released code has several versions of its attention. One of them, called "eager", should forbid a
 # patch to look at other images. Instead of setting forbidden scores to minus infinity, it *adds 1 to allowed scores
@@ -182,7 +184,9 @@ attend = check("3.4", attend)
 
 # %% [markdown]
 # The library calls `ops.vision_attention`, which turns queries and keys by the rotary tables and then does what you
-# wrote, with PyTorch's fused attention on a CPU and a Triton kernel on a GPU (lesson 16).
+# wrote: with PyTorch's fused attention on a CPU, and on a GPU with a kernel of our own (lesson 16). *Fused* means in
+# one
+# go, without ever writing the matrix of weights to memory.
 #
 # ## The block
 #
@@ -211,7 +215,8 @@ class VisionMLP(nn.Module):
 VisionMLP = check("3.5", VisionMLP)
 
 # %% [markdown]
-# Two details that several ports of this model got wrong, because nothing visibly breaks: the GELU, and the `eps` of
+# Two details that several rewritings of this model for other libraries got wrong, because nothing visibly breaks: the
+# GELU, and the `eps` of
 # the LayerNorm. It is 1e-5, although SigLIP, where the weights come from, has 1e-6. Both are given by the released
 # code, not by taste.
 #
@@ -278,7 +283,8 @@ Encoder = check("3.7", Encoder)
 # ## Same as the library
 #
 # Your parts with the weights of the library's MoonViT, on three images of different shapes. Parameter names are those
-# of the released checkpoint, so loading by name is a test too.
+# of the released checkpoint, so loading by name is a test too. (The library's MoonViT has one step more: it hands its
+# patches on in blocks of 2 × 2, for lesson 04.)
 
 # %%
 config = VisionConfig(
@@ -303,7 +309,8 @@ print("equal: MoonViT, the convolution it replaces, attention. Output in blocks 
 # %% [markdown]
 # ## Train one, in seconds
 #
-# To look inside attention we need a model that has learnt something. The task: a picture is a mosaic of coloured
+# To look inside attention we need a model that has learnt something: a **probe**, just large enough for one task. The
+# task: a picture is a mosaic of coloured
 # squares, one of them with a white frame. *Every patch must name the colour of the framed square in its picture.* No
 # patch can know that alone. Sizes are mixed: sides of 2, 4 or 6 patches.
 

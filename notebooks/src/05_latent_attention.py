@@ -7,6 +7,8 @@
 # builds: minikimi/model/attention.py and minikimi/model/norm.py
 # ---
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -15,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from minikimi import ops
 from minikimi.config import KimiVLConfig
-from minikimi.lab import check, progress, setup
+from minikimi.lab import check, knob, progress, setup
 from minikimi.model.attention import LatentAttention, LatentCache
 from minikimi.model.norm import RMSNorm
 from minikimi.model.rope import apply_rotary, rotary_1d
@@ -25,15 +27,16 @@ setup("05")
 # %% [markdown]
 # ## A picture: what a language model does again and again
 #
-# A language model writes one token at a time. For each new token, every attention layer compares the token's
+# A language model writes one **token** (a piece of a word) at a time; this is called **decoding**. For each new
+# token, every attention layer compares the token's
 # **query** with the **keys** of all tokens before it, and takes a weighted mean of their **values**. Row $t$ of the
 # left picture is the work for token $t$. The last row (orange) is the only new one: the rows above will never be
 # needed again. But its *columns* are: the keys and values of every earlier token. So they are kept, in the
 # **KV cache**.
 #
 # The right picture shows, to scale, what one token leaves in the cache of one layer of the 16B model: above in
-# ordinary multi-head attention, below in **multi-head latent attention** (MLA; DeepSeek-V2, section 2.1; Kimi-VL
-# takes it over with Moonlight, report section 2.1).
+# ordinary multi-head attention, below in **multi-head latent attention** (MLA). It was invented for DeepSeek-V2 (its
+# report, section 2.1); Moonlight, the language model inside Kimi-VL, has it too (Kimi-VL report, section 2.1).
 
 # %% [hidden]
 text = KimiVLConfig.preset("kimi-vl-a3b").text_config
@@ -172,11 +175,12 @@ for i in (0, 8, 16, 24, 32):
     print(f"latent of size {sizes[i]:.4f}: with eps 1e-5 it becomes {ratio[i]:.3f} times what it should be")
 
 # %% [markdown]
-# So a port with the wrong value may pass tests on random inputs of size 1, and drift on real ones. Several public ports
-# had it wrong. A test must use *small* inputs.
+# So a rewriting with the wrong value may pass tests on random inputs of size 1, and drift on real ones. Several public
+# ones had it wrong. A test must use *small* inputs.
 #
 # Now the two things that a token leaves behind. One matrix, `kv_a_proj_with_mqa`, makes both: rows 0 to $R-1$ the
-# latent, the last $d_{rope}$ rows the rotary key. (`mqa` stands for multi-query attention: one key for all the heads.)
+# latent of width $R$ (512 at 16B), the last $d_{rope}$ rows the rotary key. (`mqa` stands for multi-query attention:
+# one key for all the heads.)
 #
 # @exercise 5.3
 #
@@ -371,9 +375,9 @@ decode_absorbed = check("5.8", decode_absorbed)
 # %% [markdown]
 # ## Same as the library
 #
-# One layer of the library in the `small` size (4 heads of 32 + 16, values of 32, latent of 64), and two conversations
-# of
-# 9 and 6 tokens, packed. First all at once, in the training form: the library's and yours.
+# One layer of the library in `small`, the size that this project trains on a laptop (4 heads of 32 + 16, values of 32,
+# latent of 64), and two conversations of 9 and 6 tokens, packed. First all at once, in the training form: the
+# library's and yours.
 
 # %%
 small = KimiVLConfig.preset("small").text_config
@@ -510,6 +514,25 @@ print(
     f"expanding takes {ratio:.0f} times the work; absorbing takes {1088 / 320:.1f} times ordinary attention's per "
     "pair and head"
 )
+
+# %% [markdown]
+# Question (b) of the prediction, with a knob (it needs a running kernel): the two caches for another number of heads.
+
+
+# %%
+def explore(heads):
+    changed = replace(text, num_attention_heads=heads)
+    _, ax = plt.subplots(figsize=(6, 2.8))
+    for i, name in enumerate(("ordinary keys and values", "latents")):
+        sizes = [cache_bytes(changed, n)[i] / 2**30 for n in contexts]
+        ax.plot([n / 1024 for n in contexts], sizes, "o-", color=f"C{3 * i + 1}", label=name)
+    ax.axhline(model_gib, color="gray", ls=":", label="the model's weights")
+    ax.set(title=f"{heads} heads", xlabel="context, thousands of tokens", ylabel="cache, GiB", ylim=(-2, 180))
+    ax.legend(fontsize=9)
+    plt.show()
+
+
+knob(explore, "heads", [16, 4, 8, 32, 64])
 
 # %% [markdown]
 # **Read the numbers.** Per cached token and head, absorbed attention multiplies 576 + 512 = 1,088 times, ordinary
