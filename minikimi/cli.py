@@ -49,6 +49,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     evaluate_parser = verbs.add_parser("evaluate", help="evaluate a finished run and write its report")
     evaluate_parser.add_argument("run_directory", metavar="RUN", nargs="?", default="runs/small")
     evaluate_parser.add_argument("--preset", help="take the settings of this preset (default: found by config.json)")
+    evaluate_parser.add_argument("--form", default="chat", help="chat, think (ask it to think) or document (base model)")
     evaluate_parser.add_argument("--benchmark", metavar="NAME", help="a real benchmark instead, e.g. mmmu")
     evaluate_parser.add_argument("--limit", type=int, help="with --benchmark: only the first so many rows")
     evaluate_parser.add_argument("--data", metavar="PATH", help="with --benchmark: local data, instead of the Hub")
@@ -131,7 +132,8 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
         return benchmark(run, options.benchmark, Path(options.data) if options.data else None, options.limit)
     if options.data or options.limit is not None:
         raise UserError("--data and --limit belong to --benchmark NAME; add it")
-    report(run, options.preset or preset_of(run), f"minikimi evaluate {run}")
+    form = "" if options.form == "chat" else f" --form {options.form}"
+    report(run, options.preset or preset_of(run), f"minikimi evaluate {run}{form}", options.form)
     return 0
 
 
@@ -146,7 +148,7 @@ def benchmark(directory: Path, name: str, data: Path | None, limit: int | None) 
     return 0
 
 
-def report(run: Path, preset: str, command: str) -> None:
+def report(run: Path, preset: str, command: str, form: str = "chat") -> None:
     """Evaluate, print the table, write the report."""
     from rich.console import Console
 
@@ -154,7 +156,7 @@ def report(run: Path, preset: str, command: str) -> None:
     from minikimi.evaluation.run import evaluate_run
     from minikimi.evaluation.table import results_table
 
-    result = evaluate_run(run, preset, command)
+    result = evaluate_run(run, preset, command, form)
     console = Console()
     console.print(results_table(result))
     console.print(

@@ -1,7 +1,8 @@
 """Putting many questions to a model: prompts as lists of ids, batches of similar length, greedy answers (lesson 15).
 
-Two forms. `chat` is the template that fine-tuning teaches. A base model has never seen it, so it gets the `document`
-form of its pre-training: the pictures, the question as running text, and whatever it writes up to [EOS].
+Three forms. `chat` is the template that fine-tuning teaches. A base model has never seen it, so it gets the `document`
+form of its pre-training: the pictures, the question as running text, and whatever it writes up to [EOS]. `think` is
+`chat` with ◁think▷ already written where a task has worked steps: a model that can do both is asked to think.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import torch
 from torch import Tensor
 
 from minikimi.config import UserError
+from minikimi.data.forms import THINK
 from minikimi.data.sample import Sample
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
 from minikimi.text.chat import content_parts
 from minikimi.text.special_tokens import BOS, EOS, IM_END, MEDIA_CONTENT, MEDIA_END, MEDIA_PAD, MEDIA_START, PAD
 
-FORMS = ("chat", "document")
+FORMS = ("chat", "document", "think")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def make_prompt(processor: Processor, sample: Sample, form: str = "chat", blind:
     if form not in FORMS:
         raise UserError(f"unknown form {form!r}; choose one of {', '.join(FORMS)}")
     turns, images = question_turns(sample, blind), [] if blind else sample.images
-    return (chat_prompt if form == "chat" else document_prompt)(processor, turns, images)
+    return (document_prompt if form == "document" else chat_prompt)(processor, turns, images)
 
 
 def chat_prompt(processor: Processor, turns: list[dict[str, Any]], images: Sequence[Any]) -> Prompt:
@@ -141,6 +143,14 @@ def ask(
     blind: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[list[int]]:
-    """Greedy answers to all questions, as ids, in order; `progress` is told how many were just answered."""
-    prompts = [make_prompt(processor, sample, form, blind) for sample in samples]
-    return generate(model, processor, prompts, max_new_tokens, progress)
+    """Greedy answers to all questions, as ids, in order; `progress` is told how many were just answered.
+
+    In the form `think`, an answer begins with the ◁think▷ that was written for the model.
+    """
+    begun = [processor.tokenizer.encode(THINK) if form == "think" and s.solution else [] for s in samples]
+    prompts = [
+        make_prompt(processor, sample, form, blind).followed_by(begin)
+        for sample, begin in zip(samples, begun, strict=True)
+    ]
+    new = generate(model, processor, prompts, max_new_tokens, progress)
+    return [[*begin, *ids] for begin, ids in zip(begun, new, strict=True)]

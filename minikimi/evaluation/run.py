@@ -6,7 +6,8 @@
     parameters, active_parameters        numbers; active: what one token uses
     minutes, peak_memory_gib, seconds    training time of all stages, memory and time of the evaluation
     stages        {stage: {minutes, steps, tokens}}
-    form          "chat", or "document" for a base model, which has not learnt the chat template
+    form          "chat"; "document" for a base model, which has not learnt the chat template; "think" for a model
+                  that is asked to think wherever a task has worked steps
     benchmarks    {name: row}, the seven mini-benchmarks in the order of `minis.BENCHMARKS`; a row is
                     about           what it stands for, e.g. "college-level knowledge (MMMU)"
                     tasks           names of its tasks; its numbers are the unweighted means of theirs
@@ -44,7 +45,7 @@ from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gi
 from minikimi.evaluation.gallery import save_samples
 from minikimi.evaluation.minis import EXTRAS, MINI_TASKS, Outcome, run_minis, tables
 from minikimi.evaluation.needle import needle_map
-from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, thinks
+from minikimi.evaluation.scaling import test_time_scaling
 from minikimi.evaluation.settings import Settings, settings
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
@@ -59,7 +60,6 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
     begin, options = time.perf_counter(), settings(preset)
     model, processor = KimiVL.from_pretrained(run), Processor.from_pretrained(run / "model")
     outcomes, scores = measure(model, processor, options, form, with_blind=True)
-    outputs = [outcome.output for task in SCALED_TASKS for outcome in outcomes[task]]
     stages = summary(run)
     result = {
         "preset": preset,
@@ -71,7 +71,7 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
         "minutes": round(sum(stage["minutes"] for stage in stages.values()), 2),
         "stages": stages,
         **scores,
-        "test_time_scaling": test_time_scaling(model, processor, options) if thinks(outputs) else None,
+        "test_time_scaling": test_time_scaling(model, processor, options),
         "samples": save_samples(run, outcomes, options.shown),
         "peak_memory_gib": round(peak_memory_gib(), 2),
         "seconds": round(time.perf_counter() - begin, 1),
@@ -83,8 +83,8 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
 def evaluate_stage(model_directory: Path, preset: str, form: str = "chat", out: Path | None = None) -> dict[str, Any]:
     """Evaluate the model of one stage with few questions, without the blind baseline; write scores.json.
 
-    model_directory: e.g. runs/NAME/STAGE/model. form: "document" before fine-tuning, "chat" from then on. out: the
-    file to write, by default scores.json beside the model directory. Raises as `evaluate_run`.
+    model_directory: e.g. runs/NAME/STAGE/model. form: "document" before fine-tuning, "chat" or "think" from then on.
+    out: the file to write, by default scores.json beside the model directory. Raises as `evaluate_run`.
     """
     begin, options = time.perf_counter(), settings(preset).for_stage()
     model, processor = KimiVL.from_pretrained(model_directory), Processor.from_pretrained(model_directory)

@@ -25,19 +25,16 @@ from minikimi.processor import Processor
 SCALED_TASKS = ("chart", "sum", "count", "arithmetic")
 
 
-def thinks(outputs: Sequence[str]) -> bool:
-    """Whether a model thinks before it answers: at least half of its outputs open with ◁think▷."""
-    return bool(outputs) and 2 * sum(output.lstrip().startswith(THINK) for output in outputs) >= len(outputs)
-
-
-def think(model: KimiVL, processor: Processor, samples: Sequence[Sample], limit: int) -> list[list[int]]:
-    """The thinking of each sample, at most `limit` tokens, without its marks; shorter where it ended by itself."""
-    opening = processor.tokenizer.encode(THINK)
+def think(
+    model: KimiVL, processor: Processor, samples: Sequence[Sample], limit: int
+) -> tuple[list[list[int]], list[bool]]:
+    """The thinking about each sample, at most `limit` tokens, without its marks; and whether it ended by itself."""
+    opening, closing = (processor.tokenizer.encode(mark) for mark in (THINK, END_THINK))
     prompts = [make_prompt(processor, sample).followed_by(opening) for sample in samples]
-    # Room for the closing mark itself, which takes several tokens in most vocabularies.
-    room = limit + len(processor.tokenizer.encode(END_THINK))
-    outputs = generate(model, processor, prompts, room) if limit else [[] for _ in prompts]
-    return [until_closed(processor, ids, limit) for ids in outputs]
+    # Room for the closing mark itself, which is several tokens in most vocabularies.
+    outputs = generate(model, processor, prompts, limit + len(closing))
+    thoughts = [until_closed(processor, ids, limit) for ids in outputs]
+    return thoughts, [END_THINK in str(processor.decode(ids)) for ids in outputs]
 
 
 def until_closed(processor: Processor, ids: Sequence[int], limit: int) -> list[int]:
@@ -60,11 +57,21 @@ def answer_after(
 
 def test_time_scaling(
     model: KimiVL, processor: Processor, options: Settings, tasks: Sequence[str] = SCALED_TASKS
-) -> dict[str, Any]:
-    """Shares of right answers of a thinking model at every limit: the entry `test_time_scaling` of evaluation.json."""
+) -> dict[str, Any] | None:
+    """Shares of right answers of a thinking model at every limit: the entry `test_time_scaling` of evaluation.json.
+
+    None for a model that does not think: one that, begun with ◁think▷, closes fewer than half of its thoughts even
+    within the largest limit.
+    """
     samples = {task: held_out(task, options.seed, options.scaling_per_task) for task in tasks}
     limits = options.scaling_limits
-    thoughts = {task: think(model, processor, samples[task], max(limits)) for task in tasks}
+    thoughts: dict[str, list[list[int]]] = {}
+    ended: list[bool] = []
+    for task in tasks:
+        thoughts[task], closed = think(model, processor, samples[task], max(limits))
+        ended += closed
+    if 2 * sum(ended) < len(ended):
+        return None
     right: dict[str, list[list[float]]] = {task: [] for task in tasks}
     for task in tasks:
         for limit in limits:

@@ -22,13 +22,12 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def results_table(evaluation: Mapping[str, Any]) -> Table:
-    """Seven rows and their mean; the tasks of each in brackets."""
-    table = Table(title="Held-out questions")
+    """Seven rows and their mean; the rows of single tasks are in evaluation.json."""
+    table = Table(title=f"Held-out questions (form: {evaluation['form']})")
     table.add_column("benchmark")
     for name in ("score", "95 % interval", "blind", "prior", "not parsed", "n"):
         table.add_column(name, justify="right")
     for name, row in evaluation["benchmarks"].items():
-        tasks = ", ".join(f"{task} {percent(evaluation['tasks'][task]['score'])}" for task in row["tasks"])
-        table.add_row(f"{name} ({tasks})", *cells(row))
+        table.add_row(name, *cells(row))
     table.add_row("mean", *cells(evaluation["mean"]), style="bold")
     return table

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from minikimi.data.forms import END_THINK, THINK
 from minikimi.data.sample import Sample
-from minikimi.evaluation import scaling
-from minikimi.evaluation.asking import make_prompt
-from minikimi.evaluation.minis import held_out
-from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, thinks, until_closed
+from minikimi.evaluation.asking import ask, make_prompt
+from minikimi.evaluation.minis import held_out, judge
+from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, until_closed
 from minikimi.evaluation.settings import settings
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
@@ -60,6 +59,7 @@ def test_accuracy_rises_with_the_limit_exactly_where_the_thinking_fits() -> None
     model: Any = Scripted(samples)
     assert len(model.scripts) == len(samples)  # one question each, or the script could not tell them apart
     found = test_time_scaling(model, PROCESSOR, OPTIONS)
+    assert found is not None
     assert found["limits"] == [0, 5, 20, 100] and found["n"] == len(SCALED_TASKS)
     for k, limit in enumerate(found["limits"]):
         for task in SCALED_TASKS:
@@ -80,6 +80,20 @@ def test_thinking_is_cut_at_its_mark_and_at_the_limit() -> None:
     assert until_closed(PROCESSOR, unfinished, 100) == unfinished
 
 
-def test_only_models_that_open_with_thinking_think() -> None:
-    assert thinks([f"{THINK}a{END_THINK}b", "c"]) and not thinks(["5", f"5 {THINK}", "6"]) and not thinks([])
-    assert scaling.SCALED_TASKS == ("chart", "sum", "count", "arithmetic")
+def test_a_model_that_never_ends_its_thinking_does_not_think() -> None:
+    class Endless(Scripted):
+        def answer(self, ids: list[int]) -> list[int]:
+            return ENCODE("and so on " * 60)
+
+    model: Any = Endless([s for task in SCALED_TASKS for s in held_out(task, OPTIONS.seed, 1)])
+    assert test_time_scaling(model, PROCESSOR, OPTIONS) is None
+
+
+def test_asked_to_think_the_answer_is_what_follows() -> None:
+    """In the form `think` the opening mark is written for the model and counts as part of its output."""
+    sample = held_out("arithmetic", OPTIONS.seed, 1)[0]
+    model: Any = Scripted([sample])
+    (ids,) = ask(model, PROCESSOR, [sample], 200, "think")
+    assert str(PROCESSOR.decode(ids)) == f"{THINK}{sample.solution}{END_THINK}{sample.answer}"
+    (ids,) = ask(model, PROCESSOR, [sample], 10, "think")  # too little room: it never answers
+    assert not judge(sample, str(PROCESSOR.decode(ids))).right
