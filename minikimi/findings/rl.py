@@ -21,7 +21,7 @@ ROLLOUTS = RolloutSettings(problems=16, samples=8, inner_steps=2, max_new_tokens
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
-    steps, iterations, count = (6, 2, 2) if quick else (START_STEPS, ITERATIONS, 100)
+    steps, iterations, count = (6, 2, 2) if quick else (START_STEPS, ITERATIONS, 200)
     rollouts = replace(ROLLOUTS, problems=2, samples=2) if quick else ROLLOUTS
     model = answering_model(seed, "think", steps)
     before = pass_rates(model, processor(), problems(seed, count), rollouts, (seed, 0))
