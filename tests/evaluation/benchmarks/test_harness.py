@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,16 @@ def test_videos_are_decoded(tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     with pytest.raises(UserError, match=r"bad\.mp4: not a readable video"):
         media.frames(tmp_path, "bad", 5)
+
+
+def test_a_missing_library_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "book.pdf").touch()
+    (tmp_path / "clip.mp4").touch()
+    for name, read in (("pypdfium2", lambda: media.pages(tmp_path, "book.pdf", 3)),
+                       ("av", lambda: media.frames(tmp_path, "clip", 3))):  # fmt: skip
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(UserError, match=rf"needs {name}; pip install 'minikimi\[benchmarks\]'"):
+            read()
 
 
 @pytest.mark.parametrize(
