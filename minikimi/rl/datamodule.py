@@ -57,6 +57,10 @@ class RolloutData(lightning.LightningDataModule):
     def train_dataloader(self) -> RolloutEngine:
         trainer = self.trainer
         assert trainer is not None and isinstance(trainer.lightning_module, Training)
+        if trainer.world_size > 1:
+            raise UserError(
+                f"{trainer.world_size} processes: reinforcement learning runs in one; set trainer.devices to 1"
+            )
         for callback in trainer.checkpoint_callbacks:
             every = getattr(callback, "_every_n_train_steps", 0)
             if every % self.settings.inner_steps:

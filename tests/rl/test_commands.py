@@ -18,6 +18,8 @@ from minikimi.data.sample import Sample
 from minikimi.data.world import PictureWorld
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
+from minikimi.rl.batch import encode_prompt
+from minikimi.rl.dpo import DirectPreference, Pair, pair_batch, train_dpo
 from minikimi.rl.passk import sample_groups
 from minikimi.rl.rejection import VERIFIED, solved, verified_solutions
 from minikimi.rl.response import STOP, Response
@@ -85,6 +87,14 @@ def test_checkpoints_must_fall_between_iterations(tmp_path: Path, capsys: pytest
     assert "checkpoint_every 3 must be a multiple of inner_steps 2" in capsys.readouterr().err
 
 
+def test_validation_on_held_out_problems(tmp_path: Path) -> None:
+    """Every second iteration: pass@1 and pass@k stand in the log, from the model as it was then."""
+    few = ["--trainer.max_steps=4", "--data.validate_every=2", "--data.validate_problems=2"]
+    assert main([*COMMAND[3:], "--run", str(tmp_path / "run"), *few]) == 0
+    rows = read(tmp_path / "run")
+    assert all(0 <= float(row["pass@1"]) <= float(row["pass@k"]) <= 1 for row in rows[:2])
+
+
 @pytest.fixture(scope="module")
 def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model directory."""
@@ -139,3 +149,20 @@ def test_commands(nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["long2short", "dpo", str(nano), str(tmp_path / "dpo"), *few]) == 2
     errors = capsys.readouterr().err
     assert "exists already" in errors and "none of 2 problems was solved" in errors and "no pair of" in errors
+
+
+def test_dpo_trains_a_model_directory(nano: Path) -> None:
+    """Forged pairs; the weights move and the answer preferred becomes more likely than the other."""
+    processor, world = Processor.small(), PictureWorld(3, "train", {"number": 1.0})
+    pairs = []
+    for i in range(2):
+        short, long = (processor.tokenizer.encode(text) + [962] for text in ("7", "it is a 7"))
+        responses = [Response((i,), ids, [-6.9] * len(ids), end=STOP) for ids in (short, long)]
+        pairs.append(Pair(encode_prompt(processor, world[i]), *responses))
+    model = train_dpo(str(nano), pairs, steps=3, lr=1e-3, size=2, enable_progress_bar=False)
+    objective = DirectPreference(["language_model"])
+    objective.setup(model)
+    batch = pair_batch(pairs, model.config.media_placeholder_token_id)
+    before = KimiVL.from_pretrained(nano)
+    margins = [float(objective.loss(m, batch).parts["margin"]) for m in (before, model)]
+    assert margins[1] > margins[0] + 0.01
