@@ -156,7 +156,7 @@ def test_dpo_trains_a_model_directory(nano: Path) -> None:
     processor, world = Processor.small(), PictureWorld(3, "train", {"number": 1.0})
     pairs = []
     for i in range(2):
-        short, long = (processor.tokenizer.encode(text) + [962] for text in ("7", "it is a 7"))
+        short, long = ([*processor.tokenizer.encode(text), 962] for text in ("7", "it is a 7"))
         responses = [Response((i,), ids, [-6.9] * len(ids), end=STOP) for ids in (short, long)]
         pairs.append(Pair(encode_prompt(processor, world[i]), *responses))
     model = train_dpo(str(nano), pairs, steps=3, lr=1e-3, size=2, enable_progress_bar=False)
@@ -164,5 +164,5 @@ def test_dpo_trains_a_model_directory(nano: Path) -> None:
     objective.setup(model)
     batch = pair_batch(pairs, model.config.media_placeholder_token_id)
     before = KimiVL.from_pretrained(nano)
-    margins = [float(objective.loss(m, batch).parts["margin"]) for m in (before, model)]
+    margins = [float(objective.loss(m, batch).parts["margin"].detach()) for m in (before, model)]
     assert margins[1] > margins[0] + 0.01
