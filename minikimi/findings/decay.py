@@ -24,7 +24,7 @@ KINDS = ("with", "without")
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
-    steps, every = (12, 4) if quick else (800, 50)
+    steps, every = (12, 4) if quick else (600, 50)
     data = batches(world(seed), as_text, steps)
     held_out = held_out_batches(seed, as_text, quick)
     out: Measurement = {"steps": list(range(every, steps + 1, every))}

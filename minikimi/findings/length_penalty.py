@@ -16,7 +16,7 @@ from typing import Any
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import processor
-from minikimi.findings.thinking import ITERATIONS, LONGEST, START_STEPS, answering_model, problems, reinforce
+from minikimi.findings.thinking import LONGEST, START_STEPS, answering_model, problems, reinforce
 from minikimi.rl.passk import pass_rates
 from minikimi.rl.settings import RolloutSettings
 
@@ -25,7 +25,7 @@ WEIGHTS = {"with": 0.5, "without": 0.0}
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
-    steps, iterations, count = (6, 2, 2) if quick else (START_STEPS, ITERATIONS, 100)
+    steps, iterations, count = (6, 2, 2) if quick else (START_STEPS, 40, 100)
     rollouts = replace(ROLLOUTS, problems=2, samples=2) if quick else ROLLOUTS
     start = answering_model(seed, "think", steps)
     out: Measurement = {}

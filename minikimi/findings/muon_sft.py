@@ -19,7 +19,7 @@ from minikimi.findings.texts import as_chat, as_text, batches, held_out_batches,
 from minikimi.model.kimi_vl import KimiVL
 
 LR = 6e-3
-SFT_RATES = (1e-3, 3e-3)
+SFT_RATES = (3e-3, 1e-2)
 RULES: tuple[Rule, ...] = ("muon", "adamw")
 CELLS = [f"{before}_{after}" for before in RULES for after in RULES]
 

@@ -111,7 +111,7 @@ def accuracy(model: Neighbours, seed: int, side: int) -> float:
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
     out: Measurement = {}
     for kind, rotary in (("with", True), ("without", False)):
-        model = trained(seed, rotary, 6 if quick else 800)
+        model = trained(seed, rotary, 6 if quick else 600)
         out[kind] = [100 * accuracy(model, seed, side) for side in TESTED]
     return out
 

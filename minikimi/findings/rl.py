@@ -13,7 +13,7 @@ from typing import Any
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import processor
-from minikimi.findings.thinking import ITERATIONS, LONGEST, START_STEPS, answering_model, problems, reinforce
+from minikimi.findings.thinking import LONGEST, START_STEPS, answering_model, problems, reinforce
 from minikimi.rl.passk import gain, pass_rates
 from minikimi.rl.settings import RolloutSettings
 
@@ -21,7 +21,7 @@ ROLLOUTS = RolloutSettings(problems=16, samples=8, inner_steps=2, max_new_tokens
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
-    steps, iterations, count = (6, 2, 2) if quick else (START_STEPS, ITERATIONS, 200)
+    steps, iterations, count = (6, 2, 2) if quick else (START_STEPS, 80, 200)
     rollouts = replace(ROLLOUTS, problems=2, samples=2) if quick else ROLLOUTS
     model = answering_model(seed, "think", steps)
     before = pass_rates(model, processor(), problems(seed, count), rollouts, (seed, 0))

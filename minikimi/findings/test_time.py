@@ -25,7 +25,7 @@ def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
     steps, count = (6, 8) if quick else (START_STEPS, 200)
     samples = problems(seed, count)
     model = answering_model(seed, "think", steps)
-    thoughts = think(model, processor(), samples, LONGEST)
+    thoughts, _ = think(model, processor(), samples, LONGEST)
     rights = []
     for limit in LIMITS:
         answers = answer_after(model, processor(), samples, [t[:limit] for t in thoughts], ANSWER_TOKENS)

@@ -22,7 +22,6 @@ from minikimi.rl.settings import RolloutSettings
 LR = 1e-2
 RL_LR = 3e-4
 START_STEPS = 1200  # the model that reinforcement starts from
-ITERATIONS = 40
 POOL = 512  # problems that reinforcement draws from
 LONGEST = 96  # tokens of a response
 
