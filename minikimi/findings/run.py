@@ -74,14 +74,22 @@ def measure_in_processes(
 
 
 def run(
-    names: Sequence[str], out: Path, seeds: int = 3, quick: bool = False, workers: int = 1, command: str = ""
+    names: Sequence[str],
+    out: Path,
+    seeds: int = 3,
+    quick: bool = False,
+    workers: int = 1,
+    command: str = "",
+    trained: Path = Path("runs/small"),
 ) -> dict[str, dict[str, Any]]:
     """Measure `names` (all if empty) with seeds 1 to `seeds` and write into `out`; rows of findings that were measured
-    before and not now are kept. Returns the rows by name.
+    before and not now are kept. `trained` is a run of the whole recipe to lay beside them, if it exists. Returns the
+    rows by name.
 
     Raises `UserError` for an unknown name or a number below 1.
     """
     from minikimi.findings.table import read_rows, write_results
+    from minikimi.findings.trained import trained_rows
 
     names = list(dict.fromkeys(names)) or list(NAMES)
     for name in names:
@@ -91,7 +99,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     rows, numbers = read_rows(out), list(range(1, seeds + 1))
     found: dict[str, dict[int, Measurement]] = {name: {} for name in names}
-    seconds = dict.fromkeys(names, 0.0)
+    seconds, beside = dict.fromkeys(names, 0.0), trained_rows(trained)
     units = (
         measure_here(names, numbers, quick) if workers == 1 else measure_in_processes(names, numbers, quick, workers)
     )
@@ -101,6 +109,7 @@ def run(
             found[name][seed] = result
         if len(found[name]) == seeds:
             rows[name] = judged(name, [found[name][s] for s in numbers], quick, seconds[name], command)
+            rows[name]["trained"] = beside.get(name, "")
             write_results(out, rows, {name: rows[name]})
             say(rows[name])
     return rows

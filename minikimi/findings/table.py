@@ -66,6 +66,8 @@ def markdown(rows: list[Row]) -> str:
         note = f" ({QUICK})" if row["quick"] else ""
         source = row["claim"] + f" ({row['source']})"
         lines.append(f"| {row['name']} | {source} | {row['sentence']}; {seeds_of(row)}{note} | {answer(row)} |")
+        if row.get("trained"):
+            lines.append(f"| | | {row['trained']} | |")
     return f"{INTRODUCTION}\n\n" + "\n".join(lines) + "\n"
 
 
@@ -88,6 +90,7 @@ def box(row: Row, picture: bytes) -> str:
     lines = [
         f'<div class="card{kind}"><p class="tag">reproduced: {answer(row)}</p><p>{escape(row["sentence"])}</p></div>',
         f"<p><b>Claim:</b> {escape(row['claim'])} <span class='soft'>({escape(row['source'])})</span></p>",
+        f"<p>{escape(row.get('trained', ''))}</p>",
         f'<div class="plot">{embed(picture, "png", row["title"])}</div>',
         f"<p class='soft'>Rule: {escape(row['rule'])}. {seeds_of(row)}, {row['seconds']:.0f} s of one core."
         f"{' ' + QUICK if row['quick'] else ''}</p>",

@@ -17,6 +17,7 @@ from minikimi.findings.registry import NAMES, load
 from minikimi.findings.resolution import CELL, TESTED, Neighbours, scenes, tiles
 from minikimi.findings.run import run
 from minikimi.findings.texts import as_text, batches, world
+from minikimi.findings.trained import trained_rows
 
 # Measurements that show the paper's effect, and the changes that turn it around: for each finding, what one seed found.
 SHOWN: dict[str, Measurement] = {
@@ -122,6 +123,22 @@ def test_processes_find_the_same_numbers_and_other_rows_are_kept(quick: Any, tmp
     assert rows["svd_entropy"]["measurements"][0] == quick[1]["svd_entropy"]["measurements"][0]
     assert rows["svd_entropy"]["measurements"][1] != rows["svd_entropy"]["measurements"][0]
     assert rows["balance"] == quick[1]["balance"]
+
+
+def test_a_trained_run_is_laid_beside(tmp_path: Any) -> None:
+    assert trained_rows(tmp_path / "none") == {}
+    for stage, score, recall in (("cooldown", 0.2, [[1.0, 1.0], [0.0, 0.5], [None, None]]), ("long2", 0, [[1, 1]] * 3)):
+        (tmp_path / stage).mkdir()
+        table = {"lengths": [128, 512, 2048], "depths": [0, 1], "recall": recall}
+        (tmp_path / stage / "scores.json").write_text(json.dumps({"needle_map": table, "mean": {"score": score}}))
+    (tmp_path / "rl").mkdir()
+    lengths = "".join(f"{step},{40 - step}\n" for step in range(20))
+    (tmp_path / "rl" / "metrics.csv").write_text("step,completions/mean_length\n" + lengths)
+    (tmp_path / "evaluation.json").write_text(json.dumps({"test_time_scaling": None}))  # a model that does not think
+    rows = trained_rows(tmp_path)
+    assert set(rows) == {"needle", "length_penalty"}
+    assert "before 128 tokens 100 %, 512 tokens 25 %; after 128 tokens 100 %" in rows["needle"]
+    assert "40 tokens at the start of rl, 22 at its end" in rows["length_penalty"]
 
 
 def test_unknown_names_and_broken_results_end_in_one_line(tmp_path: Any) -> None:
