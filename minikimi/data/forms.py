@@ -6,7 +6,8 @@
 * `document`: the pictures with the words between them, question and answer, then the description, as running text:
   every word is learnt, as in pre-training;
 * `chat`: the chat template, where only the assistant's words and `<|im_end|>` are learnt, as in fine-tuning;
-* `think`: the same, but where a sample has worked steps the assistant thinks before it answers;
+* `told`: `chat` with the pictures told in words, so that a language model can learn to answer before it can see;
+* `think`: `chat`, but where a sample has worked steps the assistant thinks before it answers;
 * `chat_some_think`: thinking in every third sample that has worked steps, so that a model can do both when asked.
 
 Source: Kimi-VL report (arXiv 2504.07491), sections 2.3, 2.4 and 3.1.
@@ -36,10 +37,11 @@ def encoder(form: str, processor: Processor) -> Encode:
         "text": lambda sample: running_text(processor, sample, [("text", plain_text(sample))]),
         "caption": lambda sample: running_text(processor, sample, [*images(sample), ("text", sample.caption)]),
         "document": lambda sample: running_text(processor, sample, document(sample)),
-        "chat": lambda sample: processor.encode(sample.messages, sample.images),
-        "think": lambda sample: processor.encode(thinking(sample), sample.images),
+        "chat": lambda sample: processor.encode([*sample.messages, *further(sample)], sample.images),
+        "told": lambda sample: processor.encode(told(sample)),
+        "think": lambda sample: processor.encode([*thinking(sample), *further(sample)], sample.images),
         "chat_some_think": lambda sample: processor.encode(
-            sample.messages if number(sample) % 3 else thinking(sample), sample.images
+            [*(sample.messages if number(sample) % 3 else thinking(sample)), *further(sample)], sample.images
         ),
     }
     if form not in forms:
@@ -62,6 +64,12 @@ def plain_text(sample: Sample) -> str:
     return " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question, worked(sample))))
 
 
+def further(sample: Sample) -> list[dict[str, Any]]:
+    """The turns of further questions about the same images: cheap, since the images are there already."""
+    turns = [(("user", question), ("assistant", answer)) for question, answer in sample.more]
+    return [{"role": role, "content": words} for pair in turns for role, words in pair]
+
+
 def images(sample: Sample) -> list[tuple[str, Any]]:
     return [("image", None)] * len(sample.images)
 
@@ -70,7 +78,14 @@ def document(sample: Sample) -> Parts:
     """The user's turn as it stands, then the answer, then the description."""
     *_, turn = (message for message in sample.messages if message["role"] == "user")
     yield from content_parts(turn)
-    yield "text", f" {worked(sample)}" + (f". {sample.caption}" if sample.caption else "")
+    more = "".join(f" {question} {answer}" for question, answer in sample.more)
+    yield "text", f" {worked(sample)}{more}" + (f". {sample.caption}" if sample.caption else "")
+
+
+def told(sample: Sample) -> list[dict[str, Any]]:
+    """The conversation with the description in the place of the pictures."""
+    words = " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question)))
+    return [{"role": "user", "content": words}, sample.messages[-1]]
 
 
 def thinking(sample: Sample) -> list[dict[str, Any]]:

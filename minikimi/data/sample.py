@@ -23,6 +23,7 @@ class Sample:
     answer: the exact reference answer (the last assistant turn).
     caption: a full description of the images, so that any sample can serve as an image-text pair.
     solution: worked steps that lead to the answer; empty where there is nothing to think about.
+    more: further questions about the same images, with their answers; they follow as more turns in training.
     facts: what the drawing program knows (placements, value, colours); empty for data that was not drawn here.
     """
 
@@ -33,6 +34,7 @@ class Sample:
     answer: str
     caption: str = ""
     solution: str = ""
+    more: list[tuple[str, str]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -98,7 +98,8 @@ class KimiVL(nn.Module):
 
     def reset_parameters(self) -> None:
         """Initialise all weights. What Moonshot trained from is not published; this is our choice: normal with
-        `initializer_range` in the language model and 1/sqrt(fan_in) in vision tower and projector, zero biases."""
+        `initializer_range` in the language model and 1/sqrt(fan_in) in vision tower and projector, zero biases. Word
+        embeddings are six times as large, so that the residual stream begins as the word itself."""
         std = self.config.text_config.initializer_range
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
@@ -107,7 +108,7 @@ class KimiVL(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=std)
+                nn.init.normal_(module.weight, std=6 * std)
             elif isinstance(module, Experts):
                 module.std = std
                 module.reset_parameters()

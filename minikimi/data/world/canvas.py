@@ -87,7 +87,8 @@ class Scene:
     """Finished drawings with one question: what a task function returns.
 
     images: in order; none for a task of words. caption: all that the images show, so that the answer follows from it.
-    solution: worked steps that lead to the answer, for tasks worth thinking about. content: the parts of the user's
+    solution: worked steps that lead to the answer, for tasks worth thinking about. more: further
+    questions about the same images with their answers, only in training. content: the parts of the user's
     turn, where words stand between the images; by default all images come first, then the question.
     """
 
@@ -97,4 +98,5 @@ class Scene:
     caption: str
     facts: dict[str, Any]
     solution: str = ""
+    more: list[tuple[str, str]] = field(default_factory=list)
     content: list[dict[str, Any]] | None = None

@@ -13,7 +13,7 @@ from PIL import ImageDraw
 from minikimi.data.world import art, glyphs
 from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick
 from minikimi.data.world.holdout import bar_held_out
-from minikimi.data.world.vocabulary import BARS, INKS
+from minikimi.data.world.vocabulary import BARS
 
 UNIT = 9  # px of height per unit of value
 AREA = 84  # px above the printed values: three image tokens, room for nine units
@@ -53,10 +53,10 @@ def _choose(rng: Rng, kind: str, held_out: bool) -> tuple[dict[str, int], list[s
 
 
 def _draw(rng: Rng, bars: dict[str, int], held_out: bool) -> Canvas:
-    """The chart, bars and values one to a column; `placements` are the boxes of the bars."""
+    """The chart, bars and below them their values in their colours; `placements` are the boxes of the bars."""
     size = glyphs.CELL * len(bars), AREA + glyphs.CELL
     canvas = Canvas.blank(rng, draw_resolution(rng, (size[0], size[0] + FREE), (size[1], size[1] + FREE), held_out))
-    pen, ink, width = ImageDraw.Draw(canvas.image), pick(rng, INKS), between(rng, *BAR_WIDTHS)
+    pen, width = ImageDraw.Draw(canvas.image), between(rng, *BAR_WIDTHS)
     font_name, font_size = pick(rng, art.FONTS), between(rng, *glyphs.FONT_SIZES)
     for i, (colour, value) in enumerate(bars.items()):
         left = glyphs.CELL * i + (glyphs.CELL - width) // 2
@@ -64,7 +64,7 @@ def _draw(rng: Rng, bars: dict[str, int], held_out: bool) -> Canvas:
         pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), fill=BARS[colour])
         canvas.placements.append({"name": colour, "box": box})
         cell = (glyphs.CELL * i, AREA, glyphs.CELL * (i + 1), AREA + glyphs.CELL)
-        glyphs.stamp(rng, canvas, glyphs.printed(str(value), font_name, font_size), cell, ink)
+        glyphs.stamp(rng, canvas, glyphs.printed(str(value), font_name, font_size), cell, BARS[colour])
     return canvas
 
 
@@ -103,4 +103,6 @@ def chart(rng: Rng, held_out: bool) -> Scene:
     answer, solution, difficulty = _answer(kind, bars, asked)
     question = pick(rng, QUESTIONS[kind]).format(*asked)
     facts = canvas.facts(f"chart.{kind}", bars=bars, asked=asked, difficulty=difficulty)
-    return Scene([canvas.image], question, answer, describe(bars), facts, solution)
+    others = [] if held_out else [colour for colour in bars if [colour] != asked]
+    more = [(pick(rng, QUESTIONS["value"]).format(colour), str(bars[colour])) for colour in others]
+    return Scene([canvas.image], question, answer, describe(bars), facts, solution, more)

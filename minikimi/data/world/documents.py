@@ -78,11 +78,15 @@ def _document(rng: Rng, held_out: bool, length: tuple[int, int]) -> Scene:
     asked = between(rng, 1, pages)
     contents = _draw_contents(rng, pages, asked, held_out)
     kind, question, answer = _ask(rng, contents, asked, held_out)
+    others = [] if held_out else [page for page in rng.permutation(pages).tolist() if page + 1 != asked][:3]
+    more = [_ask(rng, contents, page + 1, held_out)[1:] for page in others]
     background = pick(rng, COLOURS)
     sheets = [_page(rng, content, background) for content in contents.values()]
     caption = ", ".join(f"page {page}: {content}" for page, content in contents.items())
     answerable = answer != NOT_ANSWERABLE
-    return numbered_scene("Page", sheets, kind, question, answer, caption, asked=asked, answerable=answerable)
+    return numbered_scene(
+        "Page", sheets, kind, [(question, answer), *more], caption, asked=asked, answerable=answerable
+    )
 
 
 def pages(rng: Rng, held_out: bool) -> Scene:
@@ -138,4 +142,6 @@ def compare(rng: Rng, held_out: bool) -> Scene:
         f"image {i}: {', '.join(p['name'] for p in sheet.placements)}" for i, sheet in enumerate(sheets, 1)
     )
     answer = image if which else thing
-    return numbered_scene("Image", sheets, kind, question, answer, caption, target=thing, number=target)
+    others = [n for n in names if n != target] if which and not held_out else []
+    more = [(pick(rng, WHICH_QUESTIONS).format(names[n][0]), f"image {n}") for n in others]
+    return numbered_scene("Image", sheets, kind, [(question, answer), *more], caption, target=thing, number=target)

@@ -84,25 +84,19 @@ def caption(rng: Rng, held_out: bool) -> Scene:
     )
 
 
+def _ask(rng: Rng, things: dict[str, str], place: str, ask_place: bool) -> tuple[str, str]:
+    """Question and answer: where the thing at `place` is, or what is there."""
+    if ask_place:
+        return pick(rng, PLACE_QUESTIONS).format(things[place]), place
+    return pick(rng, THING_QUESTIONS).format(place), things[place]
+
+
 def where(rng: Rng, held_out: bool) -> Scene:
     """Two to four things; either the place of one is asked, or what stands at one place."""
     canvas, things, place = _arrange(rng, (2, 4), held_out)
-    if rng.random() < 0.5:
-        kind, question, answer = (
-            "where.place",
-            pick(rng, PLACE_QUESTIONS).format(things[place]),
-            place,
-        )
-    else:
-        kind, question, answer = (
-            "where.thing",
-            pick(rng, THING_QUESTIONS).format(place),
-            things[place],
-        )
-    return Scene(
-        [canvas.image],
-        question,
-        answer,
-        describe(things),
-        canvas.facts(kind, things=things, place=place),
-    )
+    ask_place = rng.random() < 0.5
+    question, answer = _ask(rng, things, place, ask_place)
+    others = [] if held_out else [other for other in things if other != place]
+    more = [_ask(rng, things, other, rng.random() < 0.5) for other in others]
+    facts = canvas.facts("where.place" if ask_place else "where.thing", things=things, place=place)
+    return Scene([canvas.image], question, answer, describe(things), facts, more=more)

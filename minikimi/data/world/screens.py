@@ -71,4 +71,6 @@ def click(rng: Rng, held_out: bool) -> Scene:
     icons = {p["name"]: normalised(p["box"], size) for p in canvas.placements}
     facts = canvas.facts("click", target=target, box=icons[target], icons=icons, bar=(height, size[1]))
     question = pick(rng, CLICK_QUESTIONS).format(target)
-    return Scene([canvas.image], question, click_on(icons[target]), describe_icons(icons), facts)
+    others = [] if held_out else [name for name in icons if name != target]
+    more = [(pick(rng, CLICK_QUESTIONS).format(name), click_on(icons[name])) for name in others]
+    return Scene([canvas.image], question, click_on(icons[target]), describe_icons(icons), facts, more=more)

@@ -19,12 +19,21 @@ def interleave(label: str, images: int, question: str) -> list[dict[str, Any]]:
 
 
 def numbered_scene(
-    label: str, sheets: list[Canvas], kind: str, question: str, answer: str, caption: str, **more: Any
+    label: str,
+    sheets: list[Canvas],
+    kind: str,
+    turns: Sequence[tuple[str, str]],
+    caption: str,
+    **more: Any,
 ) -> Scene:
-    """A scene of several sheets of one background; facts["frames"] holds the placements of each."""
+    """A scene of several sheets of one background with one or more questions and answers (`turns`).
+
+    facts["frames"] holds the placements of each sheet.
+    """
     facts = {"kind": kind, "background": sheets[0].background, "frames": [s.placements for s in sheets], **more}
+    (question, answer), *others = turns
     content = interleave(label, len(sheets), question)
-    return Scene([s.image for s in sheets], question, answer, caption, facts, content=content)
+    return Scene([s.image for s in sheets], question, answer, caption, facts, more=others, content=content)
 
 
 def draw_name(rng: Rng, numbers: Sequence[int], taken: Collection[str], new: bool = False) -> str:

@@ -68,6 +68,13 @@ def _fill(rng: Rng, canvas: Canvas, grid: list[str], held_out: bool) -> dict[str
     return {"digit_indices": indices, "font": font_name, "size": size, **worn}
 
 
+def _others(rng: Rng, body: list[list[str]], row: int, column: int) -> list[tuple[str, str]]:
+    """Questions for up to three other cells, with their answers."""
+    cells = [(r, c) for r in range(1, len(body) + 1) for c in range(1, len(body[0]) + 1) if (r, c) != (row, column)]
+    chosen = [cells[i] for i in rng.permutation(len(cells))[:3]]
+    return [(pick(rng, TABLE_QUESTIONS).format(r, COLUMNS[c - 1]), body[r - 1][c - 1]) for r, c in chosen]
+
+
 def table(rng: Rng, held_out: bool) -> Scene:
     """Two or three rows and columns of glyphs under a header; the glyph of one cell is asked for."""
     rows, columns = between(rng, 2, 3), between(rng, 2, 3)
@@ -79,7 +86,9 @@ def table(rng: Rng, held_out: bool) -> Scene:
     facts = canvas.facts("table", grid=grid, row=row, column=column, **_fill(rng, canvas, grid, held_out))
     question = pick(rng, TABLE_QUESTIONS).format(row, COLUMNS[column - 1])
     caption = ". ".join(f"row {r}: {', '.join(line)}" for r, line in enumerate(body, 1))
-    return Scene([canvas.image], question, answer, caption, facts)
+    return Scene(
+        [canvas.image], question, answer, caption, facts, more=[] if held_out else _others(rng, body, row, column)
+    )
 
 
 def _lines(rng: Rng, held_out: bool) -> dict[str, int]:
@@ -121,4 +130,6 @@ def receipt(rng: Rng, held_out: bool) -> Scene:
         kind, solution, difficulty = "receipt.total", ". ".join([describe(lines), *steps, str(answer)]), len(lines)
         difficulty += answer > 20
     facts = canvas.facts(kind, lines=lines, asked=name, difficulty=difficulty)
-    return Scene([canvas.image], question, str(answer), describe(lines), facts, solution)
+    others = [] if held_out else [other for other in lines if other != name]
+    more = [(pick(rng, COST_QUESTIONS).format(other), str(lines[other])) for other in others]
+    return Scene([canvas.image], question, str(answer), describe(lines), facts, solution, more)

@@ -37,7 +37,7 @@ def motion(rng: Rng, held_out: bool) -> Scene:
         frame.paste(rng, name, size, frame.cells(GRID, GRID, CELL)[GRID * row + column])
     question = pick(rng, MOTION_QUESTIONS).format(name)
     caption = f"{name} moves {direction}"
-    return numbered_scene("Frame", frames, "motion", question, direction, caption, name=name, direction=direction)
+    return numbered_scene("Frame", frames, "motion", [(question, direction)], caption, name=name, direction=direction)
 
 
 def order(rng: Rng, held_out: bool) -> Scene:
@@ -59,4 +59,4 @@ def order(rng: Rng, held_out: bool) -> Scene:
     for number, name in names.items():
         frames[number - 1].paste(rng, name, between(rng, *SIZES), (0, 0, CELL, CELL))
     caption = ", ".join(f"frame {i}: {names.get(i, 'nothing')}" for i in range(1, frame_count + 1))
-    return numbered_scene("Frame", frames, kind, question, answer, caption, target=answer, number=numbers[at])
+    return numbered_scene("Frame", frames, kind, [(question, answer)], caption, target=answer, number=numbers[at])

@@ -27,6 +27,7 @@ from minikimi.data.sample import Sample
 from minikimi.data.world import (
     charts,
     documents,
+    glyph,
     needles,
     places,
     reading,
@@ -40,6 +41,7 @@ from minikimi.data.world import (
 from minikimi.data.world.canvas import Rng, Scene
 
 TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
+    "glyph": glyph.glyph,
     "caption": places.caption,
     "where": places.where,
     "count": things.count,
@@ -107,7 +109,9 @@ class PictureWorld:
         turns = [("user", parts), ("assistant", scene.answer)]
         messages: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in turns]
         name = f"world-{self.seed}-{self.split}-{index}"
-        return Sample(name, task, messages, scene.images, scene.answer, scene.caption, scene.solution, scene.facts)
+        return Sample(
+            name, task, messages, scene.images, scene.answer, scene.caption, scene.solution, scene.more, scene.facts
+        )
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(self.size))
