@@ -105,7 +105,7 @@ TRAIN_NOTE = "Any setting of a stage can follow (--help-stage lists them), e.g. 
 
 
 def train(options: argparse.Namespace, overrides: list[str]) -> int:
-    from minikimi.training.pipeline import STAGES, stage_config, train_stages
+    from minikimi.training.pipeline import STAGES, stage_config
 
     if options.help_stage:
         from minikimi.training.lightning_cli import print_settings
@@ -117,10 +117,11 @@ def train(options: argparse.Namespace, overrides: list[str]) -> int:
     for stage in stages:
         stage_config(options.preset, stage)
     run = Path(options.run_directory or f"runs/{options.preset}")
-    train_stages(options.preset, stages, run, options.start, options.resume, options.overwrite, overrides)
+    from minikimi.recipe import ASKED_IN, train_recipe
+
+    train_recipe(options.preset, stages, run, options.start, options.resume, options.overwrite, overrides)
     if not options.stage:
-        command = " ".join(["minikimi", *sys.argv[1:]])
-        report(run, options.preset, command)
+        report(run, options.preset, " ".join(["minikimi", *sys.argv[1:]]), ASKED_IN[stages[-1]])
     return 0
 
 

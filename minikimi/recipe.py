@@ -1,19 +1,121 @@
-"""The whole recipe: the stages in order, what each one needs before it, what it changed, and the report.
+"""The whole recipe: the stages in order, what a stage needs before it, and what it changed (lesson 13).
 
-Before long-CoT fine-tuning, the model writes its own warm-up set: worked solutions, kept where the answer is right.
-After every stage, the same questions are asked again (`STAGE/scores.json`).
+Before long-CoT fine-tuning the model writes its own warm-up set: worked solutions, of which those with the right answer
+are kept. After a stage the same questions are asked again (`STAGE/scores.json`), so that each stage shows what it did.
+Source: Kimi-VL report (arXiv 2504.07491), section 2.4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from minikimi.training.pipeline import STAGES, train_stages
+import yaml
+from rich.console import Console
+
+from minikimi.config import UserError
+from minikimi.data import PictureWorld, Sample
+from minikimi.data.solutions import save_solutions
+from minikimi.evaluation.run import evaluate_stage
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
+from minikimi.rl.rejection import verified_solutions
+from minikimi.training.pipeline import CONFIGS, train_stages
+
+# How a stage's model is asked: base models continue documents, fine-tuned ones chat, the last two think first. After
+# ViT training alone there is nothing to ask: the language model has not met the new tower.
+ASKED_IN = {
+    **dict.fromkeys(("text", "align", "joint", "cooldown", "long1", "long2"), "document"),
+    "sft": "chat",
+    "longcot": "think",
+    "rl": "think",
+}
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """`configs/PRESET/rejection.yaml`: how the warm-up set is made.
+
+    tasks: tasks of the picture world that have worked steps. problems: tried for each task. samples: attempts at each.
+    annotated: worked solutions of the drawing program added for each task, the seed that a human would write.
+    """
+
+    tasks: list[str]
+    problems: int
+    samples: int
+    temperature: float
+    max_new_tokens: int
+    annotated: int
+    seed: int
+
+
+def rejection_settings(preset: str) -> Rejection:
+    """Raises `UserError` if the file is missing or has other settings."""
+    path = CONFIGS / preset / "rejection.yaml"
+    try:
+        return Rejection(**yaml.safe_load(path.read_text()))
+    except (OSError, TypeError) as error:
+        raise UserError(f"{path}: {error}; give every setting of the warm-up set once") from None
+
+
+def write_warm_up(model_directory: str, path: Path, settings: Rejection) -> int:
+    """Sample worked solutions with a model, keep the right ones, add the annotated ones; returns how many are right."""
+    model, processor = KimiVL.from_pretrained(model_directory), Processor.from_pretrained(model_directory)
+    kept: list[Sample] = []
+    annotated: list[Sample] = []
+    for task in settings.tasks:
+        world = PictureWorld(settings.seed, "train", {task: 1.0})
+        kept += verified_solutions(
+            model, processor, world, settings.problems, settings.samples, settings.max_new_tokens, settings.temperature
+        )
+        annotated += [world[settings.problems + i] for i in range(settings.annotated)]
+    save_solutions(path, [*kept, *annotated])
+    return len(kept)
+
+
+def prepare(preset: str) -> Callable[[str, Path, str | None], Sequence[str]]:
+    """The hook before a stage: long-CoT fine-tuning needs its warm-up set, and the setting that names it."""
+
+    def before(stage: str, directory: Path, init: str | None) -> Sequence[str]:
+        if stage != "longcot":
+            return ()
+        path = directory / "solutions.jsonl"
+        if not path.is_file():
+            if init is None:
+                raise UserError(
+                    "longcot starts from a fine-tuned model; name it with --from, e.g. --from runs/small/sft"
+                )
+            settings = rejection_settings(preset)
+            directory.mkdir(parents=True, exist_ok=True)
+            right = write_warm_up(init, path, settings)
+            tried = settings.problems * len(settings.tasks)
+            console.print(f"warm-up set: {right} of {tried} problems solved by the model itself")
+        return (f"--data.solutions={path}",)
+
+    return before
+
+
+def examine(preset: str) -> Callable[[str, Path], None]:
+    """The hook after a stage: scores.json, once."""
+
+    def after(stage: str, directory: Path) -> None:
+        if stage in ASKED_IN and not (directory / "scores.json").is_file():
+            mean = evaluate_stage(directory / "model", preset, ASKED_IN[stage])["mean"]["score"]
+            console.print(f"{stage}: {mean:.0%} of the questions of seven small benchmarks")
+
+    return after
 
 
 def train_recipe(
-    preset: str, run: Path, start: str | None, resume: bool, overwrite: bool, overrides: Sequence[str]
+    preset: str,
+    stages: Sequence[str],
+    run: Path,
+    start: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    overrides: Sequence[str] = (),
 ) -> None:
-    """Train all stages of `preset` into `run`, with scores after each."""
-    train_stages(preset, STAGES, run, start, resume, overwrite, overrides, before=prepare, after=examine(preset))
+    """Train `stages` of `preset` into `run`, in order, with the warm-up set and the scores; see `train_stages`."""
+    train_stages(preset, stages, run, start, resume, overwrite, overrides, prepare(preset), examine(preset))

@@ -6,7 +6,6 @@
 * `document`: the pictures with the words between them, question and answer, then the description, as running text:
   every word is learnt, as in pre-training;
 * `chat`: the chat template, where only the assistant's words and `<|im_end|>` are learnt, as in fine-tuning;
-* `told`: `chat` with the pictures told in words, so that a language model can learn to answer before it can see;
 * `think`: `chat`, but where a sample has worked steps the assistant thinks before it answers;
 * `chat_some_think`: thinking in every third sample that has worked steps, so that a model can do both when asked.
 
@@ -38,7 +37,6 @@ def encoder(form: str, processor: Processor) -> Encode:
         "caption": lambda sample: running_text(processor, sample, [*images(sample), ("text", sample.caption)]),
         "document": lambda sample: running_text(processor, sample, document(sample)),
         "chat": lambda sample: processor.encode([*sample.messages, *further(sample)], sample.images),
-        "told": lambda sample: processor.encode(told(sample)),
         "think": lambda sample: processor.encode([*thinking(sample), *further(sample)], sample.images),
         "chat_some_think": lambda sample: processor.encode(
             [*(sample.messages if number(sample) % 3 else thinking(sample)), *further(sample)], sample.images
@@ -80,12 +78,6 @@ def document(sample: Sample) -> Parts:
     yield from content_parts(turn)
     more = "".join(f" {question} {answer}" for question, answer in sample.more)
     yield "text", f" {worked(sample)}{more}" + (f". {sample.caption}" if sample.caption else "")
-
-
-def told(sample: Sample) -> list[dict[str, Any]]:
-    """The conversation with the description in the place of the pictures."""
-    words = " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question)))
-    return [{"role": "user", "content": words}, sample.messages[-1]]
 
 
 def thinking(sample: Sample) -> list[dict[str, Any]]:

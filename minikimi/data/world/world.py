@@ -32,6 +32,7 @@ from minikimi.data.world import (
     places,
     reading,
     screens,
+    stories,
     sums,
     tables,
     things,
@@ -64,6 +65,7 @@ TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
     "needle_512": needles.needle_512,
     "needle_2048": needles.needle_2048,
     "desktop": trajectories.desktop,
+    "story": stories.story,
 }
 DEFAULT_MIXTURE = {task: 1.0 for task in TASKS if not task.endswith(("_512", "_2048", "_long"))}
 SPLITS = ("train", "held_out")
