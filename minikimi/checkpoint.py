@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from minikimi.config import KimiVLConfig, UserError
+from minikimi.config import KimiVLConfig, UserError, locate
 from minikimi.model.kimi_vl import KimiVL
 
 INDEX = "model.safetensors.index.json"
@@ -73,8 +73,10 @@ def load_pretrained(
 
 
 def model_directory(directory: str | os.PathLike) -> Path:
-    """`directory` itself if it holds config.json, or the `model` folder of a finished run inside it."""
-    path = Path(directory)
+    """`directory` itself if it holds config.json, the `model` folder of a finished run inside it, or the shipped model
+    of this name.
+    """
+    path = locate(directory)
     for candidate in (path, path / "model"):
         if (candidate / "config.json").is_file():
             return candidate

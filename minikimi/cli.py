@@ -58,7 +58,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     chat_parser = verbs.add_parser("chat", help="ask a question about a picture")
     chat_parser.add_argument("image", help="a picture file")
     chat_parser.add_argument("question")
-    chat_parser.add_argument("--model", default="runs/small", help="a finished run or an official directory")
+    chat_parser.add_argument("--model", default="small", help="a run, an official directory, or the shipped `small`")
     chat_parser.add_argument("--max-new-tokens", type=int, default=64)
     chat_parser.add_argument("--temperature", type=float, default=0.0)
     chat_parser.set_defaults(call=chat, passes_on=False)

@@ -164,6 +164,16 @@ class KimiVLConfig:
         os.replace(aside, path)
 
 
+SHIPPED = Path(__file__).parent / "shipped"  # trained models that come with the package, one folder each
+
+
+def locate(directory: str | os.PathLike) -> Path:
+    """`directory` as a path; or, where there is none, the shipped model of this name (`small`)."""
+    path = Path(directory)
+    shipped = SHIPPED / path.name
+    return shipped if not path.exists() and len(path.parts) == 1 and shipped.is_dir() else path
+
+
 ConfigT = TypeVar("ConfigT")
 
 # Written by various versions of transformers into config.json; they say nothing about the network.

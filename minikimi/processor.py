@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from minikimi.config import UserError
+from minikimi.config import UserError, locate
 from minikimi.images.open_image import ImageSource
 from minikimi.images.processing import ImageProcessor
 from minikimi.text.chat import DEFAULT_SYSTEM, Message, Rendered, chat_template, content_parts, render
@@ -79,12 +79,12 @@ class Processor:
 
     @classmethod
     def from_pretrained(cls, directory: str | os.PathLike) -> Processor:
-        """Read a model directory: the official one, or one of ours.
+        """Read a model directory: the official one, one of ours, or the shipped model of this name (`small`).
 
         Needs `preprocessor_config.json` and `tiktoken.model` or `tokenizer.json`. Raises `UserError` naming what is
         missing or damaged.
         """
-        directory = Path(directory)
+        directory = locate(directory)
         image_processor = ImageProcessor.from_pretrained(directory)
         path = directory / CONFIG_FILE
         config = read_json(path) if path.is_file() else {"default_system": DEFAULT_SYSTEM}

@@ -27,7 +27,7 @@ from minikimi.training.pipeline import CONFIGS, train_stages
 # ViT training alone there is nothing to ask: the language model has not met the new tower.
 ASKED_IN = {
     **dict.fromkeys(("text", "align", "joint", "cooldown", "long1", "long2"), "document"),
-    "sft": "chat",
+    **dict.fromkeys(("sft", "sft2"), "chat"),
     "longcot": "think",
     "rl": "think",
 }
@@ -85,7 +85,7 @@ def prepare(preset: str) -> Callable[[str, Path, str | None], Sequence[str]]:
         if not path.is_file():
             if init is None:
                 raise UserError(
-                    "longcot starts from a fine-tuned model; name it with --from, e.g. --from runs/small/sft"
+                    "longcot starts from a fine-tuned model: add --from, e.g. --from runs/small/sft"
                 )
             settings = rejection_settings(preset)
             directory.mkdir(parents=True, exist_ok=True)

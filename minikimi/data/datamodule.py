@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lightning
 
+from minikimi.config import UserError
 from minikimi.data.forms import encoder
 from minikimi.data.loader import PackedLoader, Phases, Source
 from minikimi.data.mixture import Mixture
@@ -16,7 +17,7 @@ class PackedData(lightning.LightningDataModule):
     """Training batches of at most `max_tokens` text positions and `max_patches` image patches.
 
     Args:
-        form: how samples become tokens: text, caption, document or chat.
+        form: how samples become tokens (see `minikimi.data.forms`).
         max_tokens: text positions of a batch.
         max_patches: image patches of a batch.
         steps: number of batches.
@@ -53,17 +54,20 @@ class PackedData(lightning.LightningDataModule):
         self.solutions, self.solutions_share = solutions, solutions_share
 
     def source(self) -> Source | Phases:
-        if self.dataset is None and isinstance(self.tasks, list):
-            return Phases([PictureWorld(self.seed, "train", tasks) for tasks in self.tasks])
-        if self.dataset is None:
-            world = PictureWorld(self.seed, "train", self.tasks)
-            if self.solutions is None:
-                return world
-            share = self.solutions_share
-            return Mixture([Solutions(self.solutions), world], [share, 1 - share], self.seed)
-        from minikimi.data.hf import load_samples
+        """What the batches are made of. Raises UserError for solutions beside a data set or a list of mixtures."""
+        if self.solutions is not None and (self.dataset is not None or isinstance(self.tasks, list)):
+            raise UserError("solutions are mixed with one mixture of tasks; leave out dataset, and give one, not a list")
+        if self.dataset is not None:
+            from minikimi.data.hf import load_samples
 
-        return load_samples(self.dataset, self.split)
+            return load_samples(self.dataset, self.split)
+        if isinstance(self.tasks, list):
+            return Phases([PictureWorld(self.seed, "train", tasks) for tasks in self.tasks])
+        world = PictureWorld(self.seed, "train", self.tasks)
+        if self.solutions is None:
+            return world
+        share = self.solutions_share
+        return Mixture([Solutions(self.solutions), world], [share, 1 - share], self.seed)
 
     def train_dataloader(self) -> PackedLoader:
         trainer = self.trainer

@@ -4,8 +4,11 @@ One schema, written by `to_dataset` and read by `load_samples`:
 
     images    list of images; also accepted: `image`, a single one
     messages  list of {role, content}; content is a text, or a list of {type: "image" | "text", text}
-    answer, caption, task, id    texts; optional on reading
+    answer, caption, solution, task, id    texts; optional on reading
     question  with `answer`, accepted in place of `messages`
+
+What a sample has beyond that (`more`, `facts`) stays with the drawing program: further questions belong into
+`messages`, as more turns.
 
 Pictures of others are opened only through `open_image`, which refuses what is broken, huge or not an image.
 Everything here works offline (`HF_HUB_OFFLINE=1`) on local data. The Kimi-VL report (arXiv 2504.07491, section 3.1)
@@ -48,14 +51,15 @@ def _row(sample: Sample) -> dict[str, Any]:
         "images": sample.images,
         "answer": sample.answer,
         "caption": sample.caption,
+        "solution": sample.solution,
     }
 
 
 def to_dataset(source: Source, n: int) -> datasets.Dataset:
     """The first `n` samples as an in-memory `datasets.Dataset`; images are stored as PNG.
 
-    Save it with `save_to_disk`, `to_parquet` or `push_to_hub`; `load_samples` reads it back. `facts` are left out:
-    they belong to the drawing program.
+    Save it with `save_to_disk`, `to_parquet` or `push_to_hub`; `load_samples` reads it back. `more` and `facts` are left
+    out: they belong to the drawing program.
     """
     import datasets
 
@@ -69,6 +73,7 @@ def to_dataset(source: Source, n: int) -> datasets.Dataset:
             "images": datasets.List(datasets.Image()),
             "answer": text,
             "caption": text,
+            "solution": text,
         }
     )
     rows = [_row(source[i]) for i in range(min(n, len(source)))]
@@ -127,6 +132,7 @@ def to_sample(row: Mapping[str, Any], where: str, folder: Path | None = None) ->
         images=opened,
         answer=str(answer),
         caption=str(row.get("caption") or ""),
+        solution=str(row.get("solution") or ""),
     )
 
 

@@ -37,13 +37,14 @@ class Solutions:
         path = Path(path)
         if not path.is_file():
             raise UserError(f"{path}: not found; train the stage sft first, then longcot writes it")
-        lines = path.read_text(encoding="utf-8").splitlines()
         try:
+            lines = path.read_text(encoding="utf-8").splitlines()
             self.rows = [
                 (str(r["task"]), int(r["seed"]), int(r["index"]), str(r["solution"])) for r in map(json.loads, lines)
             ]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not a file of solutions ({error!r}); delete it and run the stage again") from None
+            reason = f"{type(error).__name__}: {error}"
+            raise UserError(f"{path}: not a file of solutions ({reason}); delete it and run the stage again") from None
         if not self.rows:
             raise UserError(f"{path}: holds no solution; the model before could not solve one problem")
 

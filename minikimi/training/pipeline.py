@@ -22,7 +22,7 @@ from rich.console import Console
 
 from minikimi.config import UserError
 
-STAGES = ("text", "vit", "align", "joint", "cooldown", "long1", "long2", "sft", "longcot", "rl")
+STAGES = ("text", "vit", "align", "joint", "cooldown", "long1", "long2", "sft", "sft2", "longcot", "rl")
 CONFIGS = Path(__file__).parents[2] / "configs"
 console = Console(highlight=False)
 

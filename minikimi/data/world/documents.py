@@ -90,12 +90,12 @@ def _document(rng: Rng, held_out: bool, length: tuple[int, int]) -> Scene:
 
 
 def pages(rng: Rng, held_out: bool) -> Scene:
-    """Four to eight pages; which one shows something, or what one shows."""
-    return _document(rng, held_out, (4, 8))
+    """Three to six pages; which one shows something, or what one shows."""
+    return _document(rng, held_out, (3, 6))
 
 
 def pages_long(rng: Rng, held_out: bool) -> Scene:
-    """The same with 31 to 35 pages: about 500 tokens, of which four answer the question."""
+    """The same with 36 to 40 pages: about 500 tokens, of which four answer the question."""
     return _document(rng, held_out, LONG)
 
 

@@ -119,7 +119,8 @@ def needle_scene(rng: Rng, held_out: bool, tokens: int, depth: float | None = No
     lines = [lines[i] for i in rng.permutation(len(lines))]
     reached = _insert(lines, asked, rng.random() if depth is None else depth)
     facts = {"key": key, "value": value, "needles": needles, "depth": reached, "question": question}
-    return Scene([], " ".join([*lines, question]), value, "", facts)
+    more = [] if held_out else [(pick(rng, QUESTIONS).format(k), v) for k, v in needles.items() if k != key]
+    return Scene([], " ".join([*lines, question]), value, "", facts, more=more)
 
 
 def needle(rng: Rng, held_out: bool) -> Scene:
