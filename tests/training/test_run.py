@@ -11,24 +11,59 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from minikimi.cli import main
-from minikimi.training.pipeline import STAGES
+from minikimi.config import KimiVLConfig
+from minikimi.data.solutions import Solutions
+from minikimi.recipe import ASKED_IN, rejection_settings
+from minikimi.training.pipeline import STAGES, stage_config
 
 COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
 JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]
 
 
-def test_nano_runs_every_stage_in_under_90_seconds(nano_run: Path) -> None:
+# Reinforcement learning has no loss that falls; the long stages and the second pass are too short to tell.
+LEARNING = ("text", "vit", "align", "joint", "cooldown", "sft", "longcot")
+
+
+def test_nano_runs_every_stage_in_under_three_minutes(nano_run: Path) -> None:
     for stage in STAGES:
         with (nano_run / stage / "metrics.csv").open() as file:
             rows = list(csv.DictReader(file))
-        assert [int(row["step"]) for row in rows] == list(range(1, 13)), stage
+        wanted = yaml.safe_load(stage_config("nano", stage).read_text())["trainer"]["max_steps"]
+        assert [int(row["step"]) for row in rows] == list(range(1, wanted + 1)), stage
         losses = [float(row["loss"]) for row in rows]
-        assert sum(losses[-4:]) < sum(losses[:4]), stage  # four each: batches are small and differ
+        if stage in LEARNING:
+            assert sum(losses[-4:]) < sum(losses[:4]), stage  # four each: batches are small and differ
         assert not (nano_run / stage / "last.ckpt").exists()
-    assert float((nano_run / "seconds").read_text()) < 90
+    assert float((nano_run / "seconds").read_text()) < 180
+
+
+def test_scores_stand_beside_every_model_that_can_be_asked(nano_run: Path) -> None:
+    for stage in STAGES:
+        path = nano_run / stage / "scores.json"
+        assert path.is_file() == (stage in ASKED_IN), stage
+        if path.is_file():
+            scores = json.loads(path.read_text())
+            assert scores["form"] == ASKED_IN[stage] and len(scores["benchmarks"]) == 7
+
+
+def test_the_warm_up_set_is_verified(nano_run: Path) -> None:
+    """Every solution of the file ends with the answer of the sample that is drawn again from its number."""
+    solutions = Solutions(nano_run / "longcot" / "solutions.jsonl")
+    settings = rejection_settings("nano")
+    assert len(solutions) >= settings.annotated * len(settings.tasks)
+    for i in range(len(solutions)):
+        sample = solutions[i]
+        assert sample.solution and sample.solution.split()[-1].removesuffix(".") == sample.answer
+
+
+def test_rotary_base_is_reset_once_and_stays(nano_run: Path) -> None:
+    bases = {s: KimiVLConfig.from_pretrained(nano_run / s / "model").text_config.rope_theta for s in STAGES}
+    before = STAGES[: STAGES.index("long1")]
+    assert all(base == (50_000 if stage in before else 800_000) for stage, base in bases.items())
 
 
 def test_nano_run_has_evaluation_and_report(nano_run: Path) -> None:
@@ -95,6 +130,19 @@ def test_killed_twice_and_resumed_gives_the_same_bits(tmp_path: Path) -> None:
     assert columns[0] == columns[1]
 
 
+def test_whole_recipe_killed_three_times_gives_the_same_bits(nano_run: Path, tmp_path: Path) -> None:
+    """In text pre-training, in long-CoT fine-tuning and in reinforcement learning; then all weights are compared."""
+    run = tmp_path / "run"
+    command = [*COMMAND, "--run", run, "--trainer.enable_progress_bar=false"]
+    for number, (stage, rows) in enumerate((("text", 5), ("longcot", 3), ("rl", 7))):
+        run_until([*command, *(["--resume"] if number else [])], rows, run / stage / "metrics.csv")
+        assert not (run / stage / "model").exists(), "killed too late to show anything"
+    subprocess.run([*command, "--resume"], check=True, timeout=280, capture_output=True)
+    for stage in STAGES:
+        a, b = (load_file(r / stage / "model" / "model.safetensors") for r in (nano_run, run))
+        assert [name for name in a if not torch.equal(a[name], b[name])] == [], stage
+
+
 def test_existing_run_is_not_touched_without_a_word(nano_run: Path, capsys) -> None:
     before = (nano_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns
     assert main(["train", "--preset", "nano", "--run", str(nano_run)]) == 2
@@ -109,6 +157,7 @@ def test_existing_run_is_not_touched_without_a_word(nano_run: Path, capsys) -> N
         (["train", "--preset", "nano", "--stage", "poem"], "no configuration"),
         (["chat", "picture.png", "What?", "--model", "nowhere"], "picture.png"),
         (["evaluate", "nowhere"], "nowhere: no such directory"),
+        (["train", "--preset", "nano", "--stage", "longcot", "--run", "runs/none"], "longcot starts from a fine-tuned"),
         (["data", "show", "--task", "poem"], "unknown task 'poem'; choose one of"),
     ],
 )
