@@ -172,6 +172,7 @@ class PackedLoader:
     @cached_property
     def _sizes(self) -> dict[int, tuple[int, int]]:
         """(tokens, patches) of every usable sample of a finite source, by index."""
+        assert not isinstance(self.source, Phases)  # phases are endless
         sizes = {}
         for i in range(len(self.source)):
             sample = self.source[i]
@@ -191,6 +192,7 @@ class PackedLoader:
         return first_fit(self._sizes, [usable[i] for i in order], self.max_tokens, self.max_patches)
 
     def _finite_batch(self, g: int) -> PackedBatch:
+        assert not isinstance(self.source, Phases)
         epoch = 0
         while g >= len(self._bins(epoch)):
             g -= len(self._bins(epoch))

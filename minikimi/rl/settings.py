@@ -48,8 +48,8 @@ class RolloutSettings:
     shown: int = 2
 
     def __post_init__(self) -> None:
-        counts = (self.problems, self.inner_steps, self.max_new_tokens, self.attempts)
-        counts += (self.segment,) if self.segment is not None else ()
+        counts = [self.problems, self.inner_steps, self.max_new_tokens, self.attempts]
+        counts += [] if self.segment is None else [self.segment]
         if min(counts) < 1 or self.samples < 2 or not self.rewards:
             raise UserError(
                 "rollout settings: numbers must be at least 1, samples at least 2, and one reward is needed"
