@@ -43,13 +43,13 @@ def _lines(sample: Sample, room: int) -> list[str]:
 
 
 def _columns(images: Sequence[Image.Image]) -> int:
-    """In how many columns images of these sizes are shown largest in a square."""
+    """In how many columns images of these sizes are shown largest in a square; the more, if it makes no difference."""
     width, height = (max(image.size[side] for image in images) for side in (0, 1))
 
     def scale(columns: int) -> float:
         return min(1 / (columns * width), 1 / (math.ceil(len(images) / columns) * height))
 
-    return max(range(1, len(images) + 1), key=scale)
+    return max(range(len(images), 0, -1), key=scale)
 
 
 def _show(cell: Image.Image, images: Sequence[Image.Image]) -> None:

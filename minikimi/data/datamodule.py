@@ -56,7 +56,7 @@ class PackedData(lightning.LightningDataModule):
     def source(self) -> Source | Phases:
         """What the batches are made of. Raises UserError for solutions beside a data set or a list of mixtures."""
         if self.solutions is not None and (self.dataset is not None or isinstance(self.tasks, list)):
-            raise UserError("solutions are mixed with one mixture of tasks; leave out dataset, and give one, not a list")
+            raise UserError("solutions go with one mixture of tasks; leave out dataset, and give no list of tasks")
         if self.dataset is not None:
             from minikimi.data.hf import load_samples
 

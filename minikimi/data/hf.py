@@ -58,8 +58,8 @@ def _row(sample: Sample) -> dict[str, Any]:
 def to_dataset(source: Source, n: int) -> datasets.Dataset:
     """The first `n` samples as an in-memory `datasets.Dataset`; images are stored as PNG.
 
-    Save it with `save_to_disk`, `to_parquet` or `push_to_hub`; `load_samples` reads it back. `more` and `facts` are left
-    out: they belong to the drawing program.
+    Save it with `save_to_disk`, `to_parquet` or `push_to_hub`; `load_samples` reads it back. `more` and `facts` are
+    left out: they belong to the drawing program.
     """
     import datasets
 
