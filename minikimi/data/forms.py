@@ -58,8 +58,9 @@ def worked(sample: Sample) -> str:
 
 
 def plain_text(sample: Sample) -> str:
-    """Description, question and answer: the picture told in words."""
-    return " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question, worked(sample))))
+    """Description, questions and answers: the picture told in words."""
+    more = (word for turn in sample.more for word in turn)
+    return " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question, worked(sample), *more)))
 
 
 def further(sample: Sample) -> list[dict[str, Any]]:
