@@ -7,7 +7,7 @@
   every word is learnt, as in pre-training;
 * `chat`: the chat template, where only the assistant's words and `<|im_end|>` are learnt, as in fine-tuning;
 * `think`: `chat`, but where a sample has worked steps the assistant thinks before it answers;
-* `chat_some_think`: thinking in every third sample that has worked steps, so that a model can do both when asked.
+* `chat_some_think`: thinking in two of three samples that have worked steps, so that a model can do both.
 
 Source: Kimi-VL report (arXiv 2504.07491), sections 2.3, 2.4 and 3.1.
 """
@@ -39,7 +39,7 @@ def encoder(form: str, processor: Processor) -> Encode:
         "chat": lambda sample: processor.encode([*sample.messages, *further(sample)], sample.images),
         "think": lambda sample: processor.encode([*thinking(sample), *further(sample)], sample.images),
         "chat_some_think": lambda sample: processor.encode(
-            [*(sample.messages if number(sample) % 3 else thinking(sample)), *further(sample)], sample.images
+            [*(thinking(sample) if number(sample) % 3 else sample.messages), *further(sample)], sample.images
         ),
     }
     if form not in forms:

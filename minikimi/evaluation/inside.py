@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from minikimi.evaluation.figures import axes, png
+from minikimi.images.open_image import open_image
 from minikimi.images.processing import ImageProcessor
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moonvit import MoonViT, VisionBlock
@@ -51,15 +52,16 @@ def most_focused(attention: Tensor) -> int:
     return int(torch.special.entr(attention).sum(-1).mean(-1).argmin())
 
 
-def query_patches(pixel_values: Tensor, grid_hws: Tensor) -> list[int]:
-    """Three patches to look from: the one with most contrast, the next such at least a third of the picture away, and
-    the calmest.
+def query_patches(pixel_values: Tensor, width: int, inner: tuple[int, int]) -> list[int]:
+    """Three patches to look from: the one with most contrast, the next such a third of the picture away, the calmest.
+
+    width: patches in a row. inner: rows and columns that the picture fills; beyond them is padding.
     """
-    h, w = grid_hws[0].tolist()
     contrast = pixel_values.flatten(1).std(dim=1)
     order = contrast.argsort(descending=True, stable=True).tolist()
-    first, reach = order[0], max(h, w) / 3
-    far = [p for p in order if max(abs(p // w - first // w), abs(p % w - first % w)) >= reach]
+    order = [p for p in order if p // width < inner[0] and p % width < inner[1]]
+    first, reach = order[0], max(inner) / 3
+    far = [p for p in order if max(abs(p // width - first // width), abs(p % width - first % width)) >= reach]
     return [first, (far or order)[0], order[-1]]
 
 
@@ -78,13 +80,13 @@ def position_similarity(tower: MoonViT, grid: tuple[int, int] = GRID) -> tuple[T
 def inside_figures(model_directory: Path, picture: Path | None) -> dict[str, bytes]:
     """The pictures by their description. Raises as loading a model or a picture does."""
     model = KimiVL.from_pretrained(model_directory, dtype=torch.float32)
-    figures = {}
+    figures: dict[str, bytes] = {}
     if picture is not None:
         processor = Processor.from_pretrained(model_directory).image_processor
         figures |= attention_figures(model.vision_tower, processor, picture)
     rotary, learned = position_similarity(model.vision_tower)
     return figures | {
-        "rotary position, from the middle patch": map_figure(rotary, "RdBu_r", -1.0, 1.0),
+        "rotary position, from the middle patch": map_figure(rotary, "magma", float(rotary.min()), 1.0),
         "learned table, from the middle patch": map_figure(learned, "RdBu_r", -1.0, 1.0),
     }
 
@@ -95,7 +97,8 @@ def attention_figures(tower: MoonViT, processor: ImageProcessor, picture: Path) 
     h, w = grid_hws[0].tolist()
     attention = attention_weights(tower, pixel_values, grid_hws, len(tower.encoder.blocks) - 1)
     head = most_focused(attention)
-    queries = query_patches(pixel_values, grid_hws)
+    inner = [max(side // processor.patch_size, 1) for side in processor.fitted_size(*open_image(picture).size)]
+    queries = query_patches(pixel_values, w, (inner[1], inner[0]))
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (processor.image_mean, processor.image_std))
     image = (pixel_values * std + mean).view(h, w, 3, *pixel_values.shape[-2:])
     image = image.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1).clamp(0, 1)  # (rows, columns, 3)
@@ -107,7 +110,7 @@ def attention_figures(tower: MoonViT, processor: ImageProcessor, picture: Path) 
 
 
 def picture_figure(image: Tensor, grid: tuple[int, int], queries: list[int]) -> bytes:
-    figure, ax = axes(1.9, 1.9)
+    figure, ax = axes(1.9, 1.9 * grid[0] / grid[1])
     # A unit is a patch, as in the maps.
     ax.imshow(image.numpy(), extent=(-0.5, grid[1] - 0.5, grid[0] - 0.5, -0.5))
     for query, colour in zip(queries, COLOURS, strict=True):
@@ -118,7 +121,7 @@ def picture_figure(image: Tensor, grid: tuple[int, int], queries: list[int]) -> 
 
 def map_figure(values: Tensor, cmap: str, low: float, high: float, query: tuple[int, str] | None = None) -> bytes:
     """A value for every patch (h, w) as colours, with the patch it is seen from framed."""
-    figure, ax = axes(1.9, 1.9)
+    figure, ax = axes(1.9, 1.9 * values.shape[0] / values.shape[1])
     ax.imshow(values.numpy(), cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
     if query:
         frame(ax, query[0], values.shape[1], query[1])

@@ -65,7 +65,8 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;font:.85rem/1.4 ui-monospace,mon
 .tag{font-weight:700;color:var(--good)}
 .wrong .tag{color:var(--bad)}
 @media(max-width:52rem){
-  .bar{width:4.5rem}
+  .bar{display:none}
+  th,td{padding:.3rem .35rem;font-size:.88rem}
   figure{flex:1 1 13.4rem;max-width:24rem}
   .cards{grid-template-columns:1fr}
   .path{flex-direction:column;gap:1.2rem}
@@ -137,7 +138,7 @@ def heat_cell(value: float | None, full: float, show: Callable[[float], str]) ->
     if value is None:
         return '<td class="soft">–</td>'
     depth = min(max(value / full, 0.0), 1.0)
-    ink = "#fff" if depth > 0.55 else "inherit"
+    ink = "#fff" if depth > 0.85 else "inherit"
     return f'<td style="background:rgba(42,111,219,{0.06 + 0.94 * depth:.2f});color:{ink}">{show(value)}</td>'
 
 

@@ -110,8 +110,9 @@ def inside_section(run: RunFiles) -> str:
     if picture is None:
         body = absent("No picture was kept to look at.") + body
     note = (
-        "Attention of the most focused head of MoonViT's last layer: bright patches are looked at most. Positions: red "
-        "patches have a position like the middle one's, blue ones an opposite one."
+        "Attention of the most focused head of MoonViT's last layer: bright patches are looked at most. Positions: how "
+        "alike each patch is to the middle one by its rotary position (bright: equal), and in the learned table (red: "
+        "alike, blue: opposed)."
     )
     return section(title, body + absent(note))
 
@@ -125,8 +126,8 @@ def cost_section(run: RunFiles) -> str:
     heads = "".join(f"<th>{name}</th>" for name in ("", "minutes", "steps", "tokens", "tokens/s"))
     times = f'<div class="scroll"><table><tr>{heads}</tr>{"".join(lines)}</table></div>' if lines else ""
     body = times or absent("No times were recorded.")
-    facts = "".join(f"<p>{escape(name)}: <b>{escape(value)}</b></p>" for name, value in other_costs(run.evaluation))
-    return section("What it cost", body + (facts or absent("Memory and machine were not recorded.")))
+    rest = "".join(f"<p>{escape(name)}: <b>{escape(value)}</b></p>" for name, value in other_costs(run.evaluation))
+    return section("What it cost", body + (rest or absent("Memory and machine were not recorded.")))
 
 
 def cost_row(name: str, facts: dict[str, float], kind: str = "") -> str:

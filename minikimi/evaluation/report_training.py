@@ -55,8 +55,8 @@ def load_section(run: RunFiles) -> str:
     note = "White: the even share of the tokens. Red: more, blue: less. Every stage is drawn equally wide."
     layers = sorted({layer for by_layer in ends.values() for layer in by_layer})
     lines = {f"layer {layer}": [by_layer.get(layer) for by_layer in ends.values()] for layer in layers}
-    caption = "Excess of the busiest expert when the stage ended (0: perfect balance)"
-    body += absent(note) + heat_table(["", *ends], lines, 2.0, lambda v: f"{v:.2f}", caption)
+    what = "Excess of the busiest expert over the even share when the stage ended; 0 is perfect balance:"
+    body += absent(note) + absent(what) + heat_table(["", *ends], lines, 2.0, lambda v: f"{v:.2f}")
     return section("Who did the work: expert load", body)
 
 

@@ -254,6 +254,30 @@ def test_impossible_needles_are_refused():
         needle_scene(rng, False, 128, 1.5)
 
 
+def told(words, question):
+    """The answer to a question about one thing, looked up in a description in words."""
+    facts = [re.fullmatch(r"([a-z]+)(?: at)? ([a-z ]+|\d+)", part) for part in words.split(", ")]
+    known = {match[1]: match[2] for match in facts}
+    for name, value in known.items():
+        if re.search(rf"\bthe {name}\b", question):
+            return value
+    return next(name for name, place in known.items() if question.rstrip("?.").endswith(f"at the {place}"))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_story_tells_what_its_question_asks(split):
+    simple = {"story.where.place", "story.where.thing", "story.receipt.cost", "story.chart.value"}
+    seen = Counter()
+    for sample in samples("story", split, 400):
+        assert sample.images == [] and sample.caption == "" and sample.kind.startswith("story.")
+        if sample.kind in simple:
+            words, question = sample.question.split(". ", 1)
+            assert told(words, question) == sample.answer, sample.question
+            assert all(told(words, further) == answer for further, answer in sample.more)
+            seen[sample.kind] += 1
+    assert set(seen) == simple and min(seen.values()) > 2
+
+
 def combinations(sample):
     """What a sample could teach; first what it asks for."""
     facts, task = sample.facts, sample.task

@@ -11,7 +11,7 @@ from minikimi.data import PackedLoader, PictureWorld, StreamedLoader
 from minikimi.data.hf import SampleStream, load_samples, to_dataset, to_sample
 from minikimi.processor import Processor
 
-WORLD = PictureWorld(seed=8, tasks={"caption": 1, "number": 1})
+WORLD = PictureWorld(seed=8, tasks={"caption": 1, "number": 1, "sum": 1})
 PROCESSOR = Processor.small()
 
 
@@ -27,7 +27,7 @@ def encode(sample):
 
 
 def assert_same(read, sample):
-    for name in ("id", "task", "messages", "answer", "caption", "question"):
+    for name in ("id", "task", "messages", "answer", "caption", "solution", "question"):
         assert getattr(read, name) == getattr(sample, name), name
     assert len(read.images) == len(sample.images)
     for a, b in zip(read.images, sample.images, strict=True):
@@ -51,6 +51,17 @@ def test_round_trip(saved, where):
     assert len(table) == 12
     for i in (0, 5, 11):
         assert_same(table[i], WORLD[i])
+
+
+def test_worked_steps_are_kept_and_further_questions_left_out(saved):
+    assert any(WORLD[i].solution for i in (0, 5, 11)), "or the round trip shows nothing"
+    asked_on = PictureWorld(seed=8, tasks={"where": 1})
+    table = to_dataset(asked_on, 3)
+    assert table.column_names == ["id", "task", "messages", "images", "answer", "caption", "solution"]
+    assert all(asked_on[i].more for i in range(3)) and not to_sample(table[0], "row 0").more
+    # A user's table need not have the column.
+    assert load_samples(saved / "saved")[0].solution == WORLD[0].solution
+    assert to_sample({"images": [], "question": "1+1?", "answer": "2"}, "row 0").solution == ""
 
 
 @pytest.mark.parametrize("where", ["saved", "parquet"])

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from minikimi.config import UserError
-from minikimi.data import PackedLoader, PictureWorld, TooLongError
+from minikimi.data import PackedLoader, PictureWorld, Sample, TooLongError
+from minikimi.data.datamodule import PackedData
+from minikimi.data.loader import Phases
 from minikimi.data.mixture import Mixture
 from minikimi.processor import Encoded, Processor
 
@@ -148,6 +150,82 @@ def test_wrong_arguments():
         loader(PictureWorld(size=0))
     with pytest.raises(UserError, match="rank 2"):
         loader(SOURCES["endless"], rank=2, world_size=2)
+
+
+class Numbered:
+    """An endless source without drawing: sample i says only which source it is from."""
+
+    def __init__(self, task, length=2**40):
+        self.task, self.length = task, length
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        return Sample(f"{self.task}-{index}", self.task, [], [], "")
+
+
+def three_tokens(sample):
+    ids = torch.zeros(3, dtype=torch.long)
+    return Encoded(ids, ids, torch.zeros(0, 3, 14, 14), torch.zeros(0, 2, dtype=torch.long))
+
+
+def phased(steps, rank=0, world_size=1):
+    return PackedLoader(Phases([Numbered(name) for name in "abc"]), three_tokens, 10, 0, steps, 5, rank, world_size)
+
+
+def tasks(batches):
+    """The source of each batch, from the ids of its samples; a batch is never mixed."""
+    seen = [{i[0] for i in batch.sample_ids} for batch in batches]
+    assert all(len(each) == 1 for each in seen)
+    return "".join(next(iter(each)) for each in seen)
+
+
+@pytest.mark.parametrize(
+    ("steps", "ranks", "expected"),
+    [
+        (9, 1, ["aaabbbccc"]),
+        (7, 1, ["aaabbcc"]),  # thirds end after 7/3 and 14/3 batches: what begins within a part belongs to it
+        (2, 1, ["ab"]),
+        (6, 2, ["aabbcc", "aabbcc"]),
+        (4, 2, ["aabc", "abbc"]),  # batches 2n + rank of 8: thirds end after 8/3 and 16/3
+    ],
+)
+def test_each_source_is_used_in_its_part_of_the_stage(steps, ranks, expected):
+    assert [tasks(phased(steps, rank, ranks)) for rank in range(ranks)] == expected
+
+
+@pytest.mark.parametrize("killed_at", [0, 2, 3, 5])
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_phases_resume_exactly(killed_at, ranks):
+    for rank in range(ranks):
+        whole, first, second = (phased(6, rank, ranks) for _ in range(3))
+        before = list(itertools.islice(first, killed_at))
+        second.load_state_dict(first.state_dict())
+        assert ids(before) + ids(second) == ids(whole)
+
+
+def test_ranks_share_one_sequence_of_phases():
+    alone = ids(phased(8))
+    ranks = [ids(phased(4, rank, 2)) for rank in range(2)]
+    assert [batch for pair in zip(*ranks, strict=True) for batch in pair] == alone
+
+
+def test_no_sample_of_a_phase_comes_twice():
+    seen = flat(phased(9))
+    assert len(set(seen)) == len(seen) == 27
+
+
+@pytest.mark.parametrize("sources", [[], [Numbered("a"), Numbered("b", 100)]])
+def test_phases_are_endless_sources(sources):
+    with pytest.raises(UserError, match="at least one source, and all of them endless"):
+        Phases(sources)
+
+
+def test_a_list_of_mixtures_makes_phases():
+    data = PackedData("chat", 200, 200, 4, [{"flag": 1}, {"arithmetic": 1}], seed=3)
+    pictures = [batch.patches for batch in data.train_dataloader()]
+    assert [p > 0 for p in pictures] == [True, True, False, False]
 
 
 def test_a_mixture_keeps_its_weights_and_its_promise():

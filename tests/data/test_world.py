@@ -11,7 +11,7 @@ from PIL import Image
 
 from minikimi.config import UserError
 from minikimi.data import PictureWorld, iterate_texts, most_common_answers
-from minikimi.data.world import art, glyphs
+from minikimi.data.world import TASKS, art, glyphs
 from minikimi.data.world.canvas import Canvas
 from minikimi.data.world.things import CHINESE
 from minikimi.data.world.vocabulary import BACKGROUNDS, COUNTRIES, GROUP_OF, NAMES, plural
@@ -21,8 +21,8 @@ SPLITS = ["train", "held_out"]
 
 def fingerprint(sample):
     """Everything a model could see or learn of a sample."""
-    texts = "|".join([sample.id, sample.task, sample.question, sample.answer, sample.caption])
-    return hashlib.sha256(sample.images[0].tobytes() + texts.encode()).hexdigest()
+    texts = [sample.id, sample.task, sample.question, sample.answer, sample.caption, sample.solution, str(sample.more)]
+    return hashlib.sha256(b"".join(i.tobytes() for i in sample.images) + "|".join(texts).encode()).hexdigest()
 
 
 def samples(task, split, n=60):
@@ -43,13 +43,13 @@ def test_another_process_draws_the_same():
     # Python's own hash() differs between processes: a rule built on it would pass every test inside one process.
     code = (
         "import hashlib; from minikimi.data import PictureWorld; w = PictureWorld(seed=5, split='held_out');"
-        "h = hashlib.sha256(); [h.update(w[i].images[0].tobytes() + w[i].answer.encode()) for i in range(30)];"
-        "print(h.hexdigest())"
+        "h = hashlib.sha256(); s = [w[i] for i in range(30)];"
+        "[h.update(b''.join(i.tobytes() for i in x.images) + x.answer.encode()) for x in s]; print(h.hexdigest())"
     )
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     world, here = PictureWorld(seed=5, split="held_out"), hashlib.sha256()
     for i in range(30):
-        here.update(world[i].images[0].tobytes() + world[i].answer.encode())
+        here.update(b"".join(image.tobytes() for image in world[i].images) + world[i].answer.encode())
     assert there == here.hexdigest()
 
 
@@ -86,11 +86,11 @@ def test_what_is_listed_is_what_was_drawn(split):
 
 
 def place_from_pixels(box, size):
-    """Where a box lies, judged by its centre and by how many cells of 56 px the sheet has in each direction."""
-    column, row = (box[0] + box[2]) // 2 // 56, (box[1] + box[3]) // 2 // 56
-    if size[1] // 56 == 2:
+    """Where a box lies, judged by its centre and by how many cells of 28 px the sheet has in each direction."""
+    column, row = (box[0] + box[2]) // 2 // 28, (box[1] + box[3]) // 2 // 28
+    if size[1] // 28 == 2:
         return ("top", "bottom")[row] + (" left", " right")[column]
-    return {2: ("left", "right"), 3: ("left", "middle", "right")}[size[0] // 56][column]
+    return {2: ("left", "right"), 3: ("left", "middle", "right")}[size[0] // 28][column]
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -103,7 +103,7 @@ def test_places_follow_from_the_pixels(split):
         if sample.task == "caption":
             assert sample.answer == sample.caption
         elif sample.kind == "where.place":
-            asked = [name for name in seen.values() if f"the {name}" in sample.question]
+            asked = [name for name in seen.values() if re.search(rf"\bthe {name}\b", sample.question)]
             assert [seen[sample.answer]] == asked
         else:
             assert sample.question.rstrip("?.").endswith("the " + sample.facts["place"])
@@ -193,19 +193,21 @@ def test_chinese_names_are_no_mixture():
         "octopus": "章鱼",
         "pig": "猪",
         "pear": "梨",
+        "donut": "甜甜圈",
+        "car": "汽车",
         "plane": "飞机",
-        "boot": "靴",
-        "key": "钥匙",
-        "comet": "彗星",
     }
+    right |= {"helicopter": "直升机", "shirt": "上衣", "boot": "靴", "hammer": "锤", "key": "钥匙", "bucket": "桶"}
     right |= {
+        "sun": "太阳",
+        "comet": "彗星",
+        "animal": "动物",
         "food": "食物",
-        "sky": "天空",
-        "Japan": "日本",
-        "China": "中国",
-        "United States": "美国",
-        "Jamaica": "牙买加",
+        "vehicle": "交通工具",
+        "clothes": "衣服",
     }
+    right |= {"tool": "工具", "sky": "天空", "Japan": "日本", "Germany": "德国", "Switzerland": "瑞士", "China": "中国"}
+    right |= {"United Kingdom": "英国", "United States": "美国", "Turkey": "土耳其", "Jamaica": "牙买加"}
     assert {name: CHINESE[name] for name in right} == right
     assert set(CHINESE) == {*NAMES, *COUNTRIES, *GROUP_OF.values()}
     assert len(set(CHINESE.values())) == len(CHINESE), "no two things share a name"
@@ -237,13 +239,23 @@ def test_every_picture_is_drawn_and_no_two_look_alike():
             assert np.abs(small[a] - small[b]).mean() > 8, (a, b)
 
 
-def test_sizes_vary_and_average_about_fifty_patches():
+SEEN = ["glyph", "caption", "where", "count", "group", "flag", "number", "word"]  # one image, one answer
+
+
+def test_sizes_vary_and_stay_small():
+    world = PictureWorld(seed=9, tasks=dict.fromkeys(SEEN, 1))
+    sizes = [world[i].images[0].size for i in range(600)]
+    assert len(set(sizes)) > 100
+    assert all(28 <= side <= 5 * 28 + 40 for size in sizes for side in size)
+    tokens = [-(-w // 28) * -(-h // 28) for w, h in sizes]
+    assert min(tokens) == 1 and 3 < np.mean(tokens) < 9 and max(tokens) <= 21
+
+
+def test_the_default_mixture_has_every_short_task_equally_often():
     world = PictureWorld(seed=9)
-    sizes = [world[i].images[0].size for i in range(400)]
-    assert len(set(sizes)) > 200
-    assert all(28 <= side <= 195 for size in sizes for side in size)
-    patches = [(-(-w // 28) * 2) * (-(-h // 28) * 2) for w, h in sizes]
-    assert 40 < np.mean(patches) < 70
+    assert set(TASKS) - set(world.weights) == {"pages_long", "needle_512", "needle_2048"}
+    assert set(world.weights.values()) == {1.0}
+    assert {world[i].task for i in range(300)} == set(world.weights)
 
 
 def test_weights_set_the_mixture():
@@ -276,10 +288,11 @@ def test_a_finite_world_ends():
 
 def test_the_blind_guess_is_a_poor_one():
     # Answers are balanced on purpose: whoever does not look stays below a quarter on every question but the place.
-    world = PictureWorld(seed=6)
+    tasks = dict.fromkeys([task for task in SEEN if task != "glyph"], 1)
+    world = PictureWorld(seed=6, tasks=tasks)
     prior = most_common_answers(world, 2000)
     assert set(prior) == {"where.place", "where.thing", *world.weights} - {"where"}
-    held_out = PictureWorld(seed=6, split="held_out")
+    held_out = PictureWorld(seed=6, split="held_out", tasks=tasks)
     hits = {kind: [] for kind in prior}
     for i in range(600):
         sample = held_out[i]
@@ -291,8 +304,8 @@ def test_the_blind_guess_is_a_poor_one():
 def test_texts_for_a_tokenizer():
     world = PictureWorld(seed=0)
     texts = list(iterate_texts(world, 3))
-    assert texts[3:6] == [world[1].question, world[1].answer, world[1].caption]
-    assert len(texts) == 9
+    assert texts[4:8] == [world[1].question, world[1].answer, world[1].caption, world[1].solution]
+    assert len(texts) == 12
 
 
 def test_backgrounds_are_light_enough_for_dark_ink():

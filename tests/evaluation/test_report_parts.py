@@ -91,7 +91,7 @@ def model() -> KimiVL:
     return KimiVL.from_preset("nano").eval()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def picture() -> Image.Image:
     """White but for a noisy square: the patch in row 1, column 4 of a 4 x 6 grid."""
     image = Image.new("RGB", (84, 56), "white")
@@ -125,9 +125,14 @@ def test_the_most_focused_head_is_found() -> None:
 
 
 def test_patches_to_look_from(picture: Image.Image) -> None:
+    # The noise, something far from it, something calm; in a picture that fills only 3 of 4 rows, none from the padding,
+    # whose edge has the greatest contrast of all.
+    picture.paste("black", (0, 50, 84, 56))
     pixels, grid = ImageProcessor()(picture)
-    first, second, calm = inside.query_patches(pixels, grid)
-    assert first == 1 * 6 + 4 and abs(second % 6 - 4) >= 2 and calm != first
+    assert int(pixels.flatten(1).std(dim=1).argmax()) >= 18
+    first, second, calm = inside.query_patches(pixels, int(grid[0, 1]), (3, 6))
+    assert first == 1 * 6 + 4 and max(abs(second // 6 - 1), abs(second % 6 - 4)) >= 2
+    assert calm != first and max(first, second, calm) < 18
 
 
 def test_rotary_similarity_is_one_in_the_middle_and_depends_on_distance_alone(model: KimiVL) -> None:

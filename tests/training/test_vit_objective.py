@@ -1,5 +1,7 @@
 """The ViT stage's objective against transformers' SigLIP, and what its parts must and must not depend on."""
 
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,7 +15,7 @@ from minikimi.training.vit import SiglipCaption, segment_mean, siglip_loss
 
 @pytest.fixture
 def batch() -> PackedBatch:
-    encode, world = encoder("caption", Processor.small()), PictureWorld(0, "train")
+    encode, world = encoder("caption", Processor.small()), PictureWorld(0, "train", {"caption": 1, "count": 1})
     return pack([encode(world[i]) for i in range(6)])
 
 
@@ -94,3 +96,31 @@ def test_caption_loss_sees_the_image_and_only_its_own(objective_and_model, batch
 
     assert (loss_of(0, patches) - loss_of(0, other)).abs() > 1e-4
     torch.testing.assert_close(loss_of(1, patches), loss_of(1, other), rtol=0, atol=1e-6)
+
+
+def test_several_images_of_a_sample_are_pooled_together(objective_and_model) -> None:
+    """Pages have four to eight images, scenes one: each sample is the mean of all its own patches, whatever their
+    number. Text by text and mean by mean, unpacked."""
+    objective, model = objective_and_model
+    encode = encoder("caption", Processor.small())
+    worlds = [PictureWorld(0, "train", {task: 1.0}) for task in ("pages", "caption", "compare", "flag", "pages")]
+    encoded = [encode(world[i]) for i, world in enumerate(worlds)]
+    assert len({len(e.grid_hws) for e in encoded}) > 2
+    batch = pack(encoded)
+    patches = model.vision_tower.patches(batch.pixel_values, batch.grid_hws)
+
+    bounds = torch.tensor([0, *(int(e.grid_hws.prod(1).sum()) for e in encoded)]).cumsum(0).tolist()
+    image = torch.stack([patches[a:b].mean(0) for a, b in itertools.pairwise(bounds)])
+    words = [e.labels[e.labels != -100] for e in encoded]
+    embed = objective.text_encoder.embed_tokens
+    text = torch.stack([
+        objective.text_encoder(embed(w), torch.arange(len(w)), torch.tensor([0, len(w)], dtype=torch.int32), len(w))[0]
+        .mean(0) for w in words
+    ])  # fmt: skip
+    by_hand = siglip_loss(
+        F.normalize(objective.image_head(image), dim=-1),
+        F.normalize(objective.text_head(text), dim=-1),
+        objective.log_scale,
+        objective.bias,
+    )
+    torch.testing.assert_close(objective.contrastive(patches, batch), by_hand, rtol=1e-5, atol=1e-5)
