@@ -9,7 +9,6 @@ import torch
 from minikimi import Processor, UserError
 from minikimi.data import PictureWorld, Sample
 from minikimi.data.forms import encoder, number
-from minikimi.text import DEFAULT_SYSTEM
 
 PROC = Processor.small()
 WORLD = PictureWorld(0, "train", dict.fromkeys(["caption", "count", "flag", "word"], 1))  # one image, one question
@@ -69,7 +68,7 @@ def test_further_questions_are_turns_behind_the_first() -> None:
     sample = replace(PLAIN, more=[("What else?", "a cat"), ("And there?", "a dog")])
     image = "<|media_start|>image<|media_content|>#<|media_end|>"
     turns = [(f"{image}{sample.question}", sample.answer), *sample.more]
-    expected = f"<|im_system|>system<|im_middle|>{DEFAULT_SYSTEM}<|im_end|>" + "".join(
+    expected = "".join(
         f"<|im_user|>user<|im_middle|>{question}<|im_end|><|im_assistant|>assistant<|im_middle|>{answer}<|im_end|>"
         for question, answer in turns
     )
@@ -83,7 +82,7 @@ def test_further_questions_are_turns_behind_the_first() -> None:
 def test_each_answer_and_its_end_are_learnt_and_nothing_else(form: str) -> None:
     for sample in (ASKED_ON[i] for i in range(30)):
         first = sample.answer
-        if form == "think" or (form == "chat_some_think" and number(sample) % 3 == 0):
+        if form == "think" or (form == "chat_some_think" and number(sample) % 3):
             first = f"◁think▷{sample.solution}◁/think▷{first}" if sample.solution else first
         answers = [first, *(answer for _, answer in sample.more)]
         encoded = encoder(form, PROC)(sample)
@@ -97,6 +96,7 @@ def test_further_questions_in_running_text() -> None:
     sample = replace(PLAIN, more=[("What else?", "a cat")])
     words = f"{sample.question} {sample.answer}"
     assert learnt(encoder("document", PROC)(sample)) == f"{words} What else? a cat. {sample.caption}[EOS]"
+    assert learnt(encoder("text", PROC)(sample)) == f"{sample.caption}. {words} What else? a cat[EOS]"
 
 
 def test_thinking_comes_before_the_answer_and_only_where_there_is_some() -> None:
@@ -106,11 +106,11 @@ def test_thinking_comes_before_the_answer_and_only_where_there_is_some() -> None
     assert learnt(encoder("chat", PROC)(sample)) == f"{sample.answer}<|im_end|>"
 
 
-def test_every_third_sample_thinks_when_some_shall() -> None:
+def test_two_of_three_samples_think_when_some_shall() -> None:
     direct = f"{PLAIN.answer}<|im_end|>"
     encode = encoder("chat_some_think", PROC)
-    assert learnt(encode(numbered(0, 3))) == f"◁think▷{STEPS}◁/think▷{direct}"
-    assert learnt(encode(numbered(1, 3))) == learnt(encode(numbered(2, 3))) == direct
+    assert learnt(encode(numbered(0, 3))) == direct
+    assert learnt(encode(numbered(1, 3))) == learnt(encode(numbered(2, 3))) == f"◁think▷{STEPS}◁/think▷{direct}"
     thirds = [number(replace(PLAIN, id=f"world-0-train-{i}")) % 3 == 0 for i in range(900)]
     assert 0.28 < sum(thirds) / 900 < 0.39
 
