@@ -224,8 +224,28 @@ def export(options: argparse.Namespace, _: list[str]) -> int:
     model = KimiVL.from_pretrained(directory, dtype=getattr(torch, options.dtype))
     Processor.from_pretrained(directory).save_pretrained(options.directory)
     model.save_pretrained(options.directory)
+    write_card(Path(options.model), Path(options.directory))
     print(f"written: {options.directory}")
     return 0
+
+
+CARD = ("preset", "command", "date", "machine", "parameters", "minutes", "stages", "form", "mean", "benchmarks")
+
+
+def write_card(run: Path, directory: Path) -> None:
+    """Copy what is known about a run, its command, seed and scores, to `directory`/card.json."""
+    import json
+
+    import yaml
+
+    from minikimi.evaluation.facts import write_json
+
+    if not (run / "evaluation.json").is_file():
+        return
+    known = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    configs = [yaml.safe_load(path.read_text()) for path in sorted(run.glob("*/config.yaml"))]
+    seeds = sorted({config["seed_everything"] for config in configs})
+    write_json(directory / "card.json", {name: known[name] for name in CARD if name in known} | {"seeds": seeds})
 
 
 def doctor(_: argparse.Namespace, __: list[str]) -> int:
