@@ -20,6 +20,7 @@ from minikimi.data.solutions import save_solutions
 from minikimi.evaluation.run import evaluate_stage
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
+from minikimi.rl.compare import compare
 from minikimi.rl.rejection import verified_solutions
 from minikimi.training.pipeline import CONFIGS, train_stages
 
@@ -84,9 +85,7 @@ def prepare(preset: str) -> Callable[[str, Path, str | None], Sequence[str]]:
         path = directory / "solutions.jsonl"
         if not path.is_file():
             if init is None:
-                raise UserError(
-                    "longcot starts from a fine-tuned model: add --from, e.g. --from runs/small/sft"
-                )
+                raise UserError("longcot starts from a fine-tuned model: add --from, e.g. --from runs/small/sft")
             settings = rejection_settings(preset)
             directory.mkdir(parents=True, exist_ok=True)
             right = write_warm_up(init, path, settings)
@@ -98,12 +97,16 @@ def prepare(preset: str) -> Callable[[str, Path, str | None], Sequence[str]]:
 
 
 def examine(preset: str) -> Callable[[str, Path], None]:
-    """The hook after a stage: scores.json, once."""
+    """The hook after a stage: scores.json, and after reinforcement learning gain.json; each once."""
 
     def after(stage: str, directory: Path) -> None:
         if stage in ASKED_IN and not (directory / "scores.json").is_file():
             mean = evaluate_stage(directory / "model", preset, ASKED_IN[stage])["mean"]["score"]
             console.print(f"{stage}: {mean:.0%} of the questions of seven small benchmarks")
+        if stage == "rl" and not (directory / "gain.json").is_file():
+            change = compare(directory)["gain"]
+            low, high = change["interval"]
+            console.print(f"rl: pass@1 {100 * change['pass@1']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})")
 
     return after
 

@@ -121,7 +121,11 @@ def world_texts(samples: int) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train on the picture world and write the tokenizer. The defaults rebuild the shipped file."""
+    """Train on the picture world and write the tokenizer.
+
+    The shipped file was made by the defaults from an earlier state of the world; today's texts would give slightly
+    different merges, and another vocabulary would make every trained model useless, so it stays as it is.
+    """
     parser = argparse.ArgumentParser(prog="python -m minikimi.text.train_bpe", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--samples", type=int, default=4000, help="training draws of the picture world to read (default 4000)"
