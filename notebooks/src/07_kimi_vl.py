@@ -822,7 +822,7 @@ ax.barh(rows, [count / 1e9 for count in used.values()], color="C0", label="used 
 ax.barh(rows[:2], [count / 1e9 for count in list(counts.values())[:2]], color="C2", label="used by pictures only")
 for row, count in zip(rows, counts.values(), strict=True):
     ax.text(count / 1e9 + 0.1, row, f"{count / 1e9:.2f}", va="center", fontsize=9)
-ax.set(title="Nearly all of the model is routed experts, and a token uses 6 of 64", xlabel="billion parameters")
+ax.set(title="Seven eighths of the model are routed experts; a token uses 6 of 64", xlabel="billion parameters")
 ax.set(yticks=rows, yticklabels=counts, xlim=(0, 16.5))
 ax.legend(loc="upper right")
 plt.show()
