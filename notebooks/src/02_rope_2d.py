@@ -401,7 +401,7 @@ class Probe(nn.Module):
         return self.head((q @ k.mT * self.dim**-0.5).softmax(dim=-1) @ v)
 
 
-def pictures(task, h, w, generator, batch=16):
+def symbol_pictures(task, h, w, generator, batch=16):
     """Random symbols (B, P) and what each patch must answer (B, P); -100 where there is no answer."""
     symbols = torch.randint(8, (batch, h, w), generator=generator)
     answers = torch.full_like(symbols, -100)
@@ -419,7 +419,7 @@ def train_probe(task, positions, steps=300, lr=1e-2):
     optimizer = torch.optim.AdamW(probe.parameters(), lr=lr, weight_decay=0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (steps - step) / (0.3 * steps)))
     for _ in range(steps):
-        symbols, answers = pictures(task, 8, 8, generator)
+        symbols, answers = symbol_pictures(task, 8, 8, generator)
         loss = F.cross_entropy(probe(symbols, 8, 8).flatten(0, 1), answers.flatten(), ignore_index=-100)
         optimizer.zero_grad()
         loss.backward()
@@ -429,8 +429,8 @@ def train_probe(task, positions, steps=300, lr=1e-2):
 
 
 @torch.no_grad()
-def accuracy(probe, task, h, w):
-    symbols, answers = pictures(task, h, w, torch.Generator().manual_seed(99))
+def probe_accuracy(probe, task, h, w):
+    symbols, answers = symbol_pictures(task, h, w, torch.Generator().manual_seed(99))
     asked = answers != -100
     return float((probe(symbols, h, w).argmax(-1) == answers)[asked].float().mean())
 
@@ -440,7 +440,7 @@ results = {}
 for task in ("neighbour", "place"):
     for positions in ("table", "RoPE", "both"):
         probe = train_probe(task, positions)
-        results[task, positions] = [accuracy(probe, task, s, s) for s in sizes]
+        results[task, positions] = [probe_accuracy(probe, task, s, s) for s in sizes]
         print(
             f"{task:>9}, {positions:<5}: "
             + "  ".join(f"{s}x{s} {a:.2f}" for s, a in zip(sizes, results[task, positions], strict=True))
