@@ -70,7 +70,7 @@ def header(run: RunFiles) -> str:
 
 
 def recipe_section(run: RunFiles) -> str:
-    """The ten stages in order, with steps, tokens and minutes; a stage without a trace is grey and says so."""
+    """The stages in order, with steps, tokens and minutes; a stage without a trace is grey and says so."""
     boxes = []
     for stage, (title, what) in STAGES.items():
         facts = fact_texts(stage_facts(run, stage))

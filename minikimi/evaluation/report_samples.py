@@ -48,7 +48,7 @@ def sample_card(directory: Path, sample: dict[str, Any]) -> str:
     text = {name: escape(str(sample.get(name, ""))) for name in ("task", "question", "answer", "truth")}
     tag = "✓ right" if good else "✗ wrong"
     return (
-        f'<div class="card{"" if good else " wrong"}">{pictures(directory, sample)}'
+        f'<div class="card{"" if good else " wrong"}">{picture_row(directory, sample)}'
         f'<div><span class="tag">{tag}</span> <span class="soft">{text["task"]}</span></div>'
         f"<div>{text['question']}</div>{raw_output(sample)}"
         f"<div>answer: <b>{text['answer']}</b></div><div>truth: <b>{text['truth']}</b></div></div>"
@@ -79,7 +79,7 @@ def picture_path(directory: Path, name: str) -> Path | None:
     return path if path.is_relative_to(directory.resolve()) and path.is_file() else None
 
 
-def pictures(directory: Path, sample: dict[str, Any]) -> str:
+def picture_row(directory: Path, sample: dict[str, Any]) -> str:
     names = picture_names(sample)
     if not names:
         return absent("(no picture)")

@@ -27,6 +27,7 @@ STAGES = {
     "long1": ("Long context 1", "four times the length, a new rotary base"),
     "long2": ("Long context 2", "four times again"),
     "sft": ("Fine-tuning", "conversations, loss on answers only"),
+    "sft2": ("Fine-tuning 2", "the same with longer contexts"),
     "longcot": ("Long-CoT", "worked solutions, verified"),
     "rl": ("RL", "sampled, rewarded, policy mirror descent"),
 }

@@ -294,10 +294,12 @@ def test_the_blind_guess_is_a_poor_one():
     assert set(prior) == {"where.place", "where.thing", *world.weights} - {"where"}
     held_out = PictureWorld(seed=6, split="held_out", tasks=tasks)
     hits = {kind: [] for kind in prior}
-    for i in range(600):
+    for i in range(1200):
         sample = held_out[i]
         hits[sample.kind].append(sample.answer == prior[sample.kind])
-    assert all(np.mean(h) < 0.35 for h in hits.values()), {k: np.mean(h) for k, h in hits.items()}
+    # A row of two has only left and right, so one place in two is left.
+    limits = {kind: 0.55 if kind == "where.place" else 0.3 for kind in hits}
+    assert all(np.mean(h) < limits[k] for k, h in hits.items()), {k: np.mean(h) for k, h in hits.items()}
     assert np.mean(hits["caption"]) < 0.05 and np.mean(hits["number"]) < 0.05
 
 

@@ -186,7 +186,7 @@ def test_the_recipe_has_all_stages_with_their_numbers(html: str) -> None:
     assert tuple(STAGES) == pipeline.STAGES
     recipe = part(html, "The recipe")
     # 60 steps of 3 seconds at 500 tokens a second.
-    assert recipe.count("60 steps · 90.0 k tokens · 3.0 min") == 10
+    assert recipe.count("60 steps · 90.0 k tokens · 3.0 min") == 11
     assert "not in this run" not in recipe and "unfinished" not in recipe
     cost = part(html, "What it cost")
     assert "<td>all stages</td><td>30.0</td><td>600</td><td>900.0 k</td><td>500</td>" in cost
@@ -305,7 +305,7 @@ def test_a_run_killed_in_its_fourth_stage(whole: Path, bare: Path) -> None:
 
 
 def test_an_empty_directory_gives_a_page_too(tmp_path: Path) -> None:
-    assert write_report(tmp_path).read_text().count("not in this run") == 10
+    assert write_report(tmp_path).read_text().count("not in this run") == 11
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 

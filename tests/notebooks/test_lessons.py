@@ -23,10 +23,11 @@ both = pytest.mark.parametrize("solutions", [False, True], ids=["exercises", "so
 
 @cache
 def library() -> dict[str, set[str]]:
-    """Every top-level function and class of minikimi as comparable text; course helpers and commands aside."""
+    """Every top-level function and class of minikimi as comparable text; helpers, findings and commands aside."""
     found: dict[str, set[str]] = {}
     for path in LIBRARY.rglob("*.py"):
-        if "lab" not in path.relative_to(LIBRARY).parts and not path.name.startswith(("cli", "bench")):
+        aside = {"lab", "findings"} & set(path.relative_to(LIBRARY).parts)
+        if not aside and not path.name.startswith(("cli", "bench")):
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                     found.setdefault(node.name, set()).add(plain_tree(node))
