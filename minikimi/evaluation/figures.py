@@ -16,7 +16,7 @@ from minikimi.evaluation.runfiles import Columns, curve
 
 COLOURS = {
     "text": "#8a6d3b", "vit": "#2a6fdb", "align": "#c06a12", "joint": "#2b8a5c", "cooldown": "#16798a",
-    "long1": "#6a5acd", "long2": "#4b3fa0", "sft": "#a8408f", "longcot": "#b03a5b", "rl": "#b23a2a",
+    "long1": "#6a5acd", "long2": "#4b3fa0", "sft": "#a8408f", "sft2": "#c2699f", "longcot": "#b03a5b", "rl": "#b23a2a",
 }  # fmt: skip
 GREY = "#7d8995"
 DPI = 120
