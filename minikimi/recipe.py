@@ -96,14 +96,14 @@ def prepare(preset: str) -> Callable[[str, Path, str | None], Sequence[str]]:
     return before
 
 
-def examine(preset: str) -> Callable[[str, Path], None]:
+def examine(preset: str) -> Callable[[str, Path, str | None], None]:
     """The hook after a stage: scores.json, and after reinforcement learning gain.json; each once."""
 
-    def after(stage: str, directory: Path) -> None:
+    def after(stage: str, directory: Path, init: str | None) -> None:
         if stage in ASKED_IN and not (directory / "scores.json").is_file():
             mean = evaluate_stage(directory / "model", preset, ASKED_IN[stage])["mean"]["score"]
             console.print(f"{stage}: {mean:.0%} of the questions of seven small benchmarks")
-        if stage == "rl" and not (directory / "gain.json").is_file():
+        if stage == "rl" and init is not None and not (directory / "gain.json").is_file():
             change = compare(directory)["gain"]
             low, high = change["interval"]
             console.print(f"rl: pass@1 {100 * change['pass@1']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})")

@@ -32,14 +32,15 @@ def in_turn(groups: Sequence[Sequence[Outcome]]) -> list[Outcome]:
 def save_samples(run: Path, outcomes: Mapping[str, Sequence[Outcome]], count: int) -> list[dict[str, Any]]:
     """Save the pictures of `count` chosen outcomes in `run`/samples/; returns the entry `samples` of evaluation.json.
 
-    Pictures of an earlier evaluation are removed.
+    Those with one picture come first, so samples/00.png is there to chat about. Pictures of an earlier evaluation are
+    removed.
     """
     shutil.rmtree(run / "samples", ignore_errors=True)
     (run / "samples").mkdir()
     benchmark_of = {task: benchmark.name for benchmark in BENCHMARKS for task in benchmark.tasks}
     return [
         entry(run, f"samples/{number:02d}", outcome, benchmark_of.get(outcome.sample.task, "extra"))
-        for number, outcome in enumerate(choose(outcomes, count))
+        for number, outcome in enumerate(sorted(choose(outcomes, count), key=lambda o: len(o.sample.images) != 1))
     ]
 
 

@@ -25,10 +25,10 @@ SEED = 99  # of the held-out problems, as in evaluation
 def compare(stage: Path, problems: int = 96) -> dict[str, Any]:
     """Write `stage`/gain.json for an rl stage: before, after and gain of pass@1, pass@k, tokens of a response.
 
-    The model before is the one that the stage's config.yaml names. Raises `UserError` if that is gone.
+    The model before is the one that the stage's config.yaml names. Raises `UserError` if there was none, or it is gone.
     """
     config = yaml.safe_load((stage / "config.yaml").read_text())
-    start = config["model"]["init_from"]
+    start = config["model"].get("init_from")
     if start is None or not Path(start).is_dir():
         raise UserError(f"{stage}: the model it started from ({start}) is not there; nothing to compare with")
     settings = RolloutSettings(**config["data"]["settings"])

@@ -64,19 +64,19 @@ def train_stages(
     overwrite: bool = False,
     overrides: Sequence[str] = (),
     before: Callable[[str, Path, str | None], Sequence[str]] = lambda stage, directory, init: (),
-    after: Callable[[str, Path], None] = lambda stage, directory: None,
+    after: Callable[[str, Path, str | None], None] = lambda stage, directory, init: None,
 ) -> None:
     """Train `stages` in order into `run`. The first starts from `start` (a model directory) or from scratch.
 
-    `before` (stage, its directory, model directory to start from) may prepare files and return more settings; `after`
-    is called when a stage is done, also when it was done by an earlier, interrupted run.
+    Both hooks get the stage, its directory and the model directory it starts from. `before` may prepare files and
+    return more settings; `after` is called when a stage is done, also when an earlier, interrupted run did it.
     """
     prepare(run, stages, resume, overwrite)
     init = start
     for stage in stages:
         if not finished(run / stage):
             train_stage(preset, stage, run / stage, init, [*before(stage, run / stage, init), *overrides])
-        after(stage, run / stage)
+        after(stage, run / stage, init)
         init = str(run / stage / "model")
     publish(run / stages[-1] / "model", run / "model")
 

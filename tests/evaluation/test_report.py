@@ -210,7 +210,8 @@ def test_scores_after_each_stage(html: str) -> None:
     course = part(html, "What each stage gave")
     assert re.findall(r"<th>(.*?)</th>", course) == ["after", *STAGES]
     agent = re.search(r"<td>agent</td>(.*?)</tr>", course)
-    assert agent and re.findall(r">(\d+)%<", agent[1]) == [f"{50 * (0.1 + 0.1 * i):.0f}" for i in range(10)]
+    expected = [f"{50 * (0.1 + 0.1 * i):.0f}" for i in range(len(STAGES))]
+    assert agent and re.findall(r">(\d+)%<", agent[1]) == expected
     assert "vit +6, align +6" in course and "text +" not in course
 
 
@@ -300,7 +301,7 @@ def test_a_run_killed_in_its_fourth_stage(whole: Path, bare: Path) -> None:
     (bare / "joint" / "metrics.csv").write_text("step,loss,lr\n")  # killed before its first step
     (bare / "joint" / "last.ckpt").touch()
     text = write_report(bare).read_text()
-    assert text.count("not in this run") == 6 and text.count(">unfinished<") == 1
+    assert text.count("not in this run") == 7 and text.count(">unfinished<") == 1
     assert "No metrics of: Joint pre-training, Cooldown," in text and "This run has no finished model." in text
 
 
