@@ -189,7 +189,7 @@ def test_the_recipe_has_all_stages_with_their_numbers(html: str) -> None:
     assert recipe.count("60 steps · 90.0 k tokens · 3.0 min") == 11
     assert "not in this run" not in recipe and "unfinished" not in recipe
     cost = part(html, "What it cost")
-    assert "<td>all stages</td><td>30.0</td><td>600</td><td>900.0 k</td><td>500</td>" in cost
+    assert "<td>all stages</td><td>33.0</td><td>660</td><td>990.0 k</td><td>500</td>" in cost
     assert "1.93 GiB" in cost and "2 CPUs" in cost
 
 
