@@ -67,6 +67,7 @@ class Training(lightning.LightningModule):
         self.bias_update_rate = bias_update_rate
         self.counts: list[Tensor] = []  # tokens per expert of each expert layer since the last update
         self.tokens = 0
+        self.measured: dict[str, Tensor] = {}  # what this step logged; Lightning's own record keeps older values too
         self._freeze_all_but(objective.train_parts)
 
     def _freeze_all_but(self, parts: tuple[str, ...]) -> None:
@@ -84,7 +85,8 @@ class Training(lightning.LightningModule):
         self._count(loss.routings)
         self.tokens = batch.tokens
         self.log("loss", loss.total.detach(), prog_bar=True, batch_size=1)
-        self.log_dict({name: value.detach() for name, value in loss.parts.items()}, batch_size=1)
+        self.measured = {"loss": loss.total.detach(), **{name: value.detach() for name, value in loss.parts.items()}}
+        self.log_dict({name: value for name, value in self.measured.items() if name != "loss"}, batch_size=1)
         return loss.total
 
     @torch.no_grad()
@@ -108,7 +110,8 @@ class Training(lightning.LightningModule):
         """
         routers = [module for module in self.model.modules() if isinstance(module, Router)]
         self.load = torch.stack([c.float() / c.sum() for c in counts])  # (expert layers, E)
-        self.log("max_violation", (self.load.max(dim=1).values * self.load.shape[1] - 1).mean(), batch_size=1)
+        self.measured["max_violation"] = (self.load.max(dim=1).values * self.load.shape[1] - 1).mean()
+        self.log("max_violation", self.measured["max_violation"], batch_size=1)
         if self.bias_update_rate and any(p.requires_grad for p in self.model.language_model.parameters()):
             for router, count in zip(routers, counts, strict=True):
                 update_selection_bias(router, count, self.bias_update_rate)
@@ -118,6 +121,7 @@ class Training(lightning.LightningModule):
     ) -> None:
         limit = gradient_clip_val or float("inf")
         norm = torch.nn.utils.clip_grad_norm_((p for p in self.parameters() if p.grad is not None), limit)
+        self.measured["grad_norm"] = norm
         self.log("grad_norm", norm, batch_size=1)
 
     def configure_optimizers(self) -> Any:

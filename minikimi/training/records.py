@@ -61,7 +61,7 @@ class Records(lightning.Callback):
         now = time.perf_counter()
         seconds, self.clock = now - self.clock, now
         step = trainer.global_step
-        values: dict[str, Any] = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        values: dict[str, Any] = {name: float(value) for name, value in pl_module.measured.items()}
         values |= {"step": step, "lr": trainer.optimizers[0].param_groups[0]["lr"], "seconds": round(seconds, 4)}
         values["tokens_per_second"] = round(pl_module.tokens / max(seconds, 1e-9), 1)
         with self.metrics.open("a", newline="") as file:
