@@ -75,7 +75,9 @@ def test_a_run_says_what_it_did(left_alone: Path) -> None:
     rows = read(left_alone)
     assert [int(row["step"]) for row in rows] == list(range(1, 13))
     assert [int(row["iteration"]) for row in rows] == [i // 2 for i in range(12)]
-    assert all(row["reward"] and row["entropy"] and row["log_ratio/mean"] for row in rows[4:])
+    assert all(row["entropy"] and row["log_ratio/mean"] for row in rows[4:])
+    finished = [row for row in rows if row["reward"]]  # where no response came to its end there is nothing to reward
+    assert len(finished) >= 4 and all(row["completions/mean_length"] for row in finished)
     assert any(float(row["unfinished"]) > 0 for row in rows)
     assert any(float(row["grad_norm"]) > 0 for row in rows)
     table = [json.loads(line) for line in (left_alone / "rl" / "rollouts.jsonl").read_text().splitlines()]
