@@ -44,7 +44,7 @@ def loss_and_gradients(
 @pytest.mark.parametrize("stage", STAGES)
 def test_kernels_give_the_same_loss_and_gradients(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     form, make = STAGES[stage]
-    encode, world = encoder(form, Processor.small()), PictureWorld(3, "train")
+    encode, world = encoder(form, Processor.small()), PictureWorld(3, "train", {"caption": 1, "count": 1, "order": 1})
     batch = pack([encode(world[i]) for i in range(3)])
     model, objective = model_with_bias(), make()
     objective.setup(model)

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minikimi import ops
+from minikimi.config import UserError
 from minikimi.data.packing import PackedBatch
 from minikimi.model.decoder import LanguageModel
 from minikimi.model.kimi_vl import KimiVL, next_token_targets
@@ -93,8 +94,14 @@ class SiglipCaption(Objective):
         return Loss(contrast + self.caption_weight * caption, parts, [])
 
     def contrastive(self, patches: Tensor, batch: PackedBatch) -> Tensor:
-        """A sample's images (mean over patches) against its caption (mean over the tokens that carry a label)."""
+        """A sample's images (mean over patches) against its caption (mean over the tokens that carry a label).
+
+        Raises `UserError` for a sample without an image: it has no side to compare.
+        """
         merged = F.pad((batch.input_ids == self.media_id).cumsum(0), (1, 0))[batch.cu_seqlens.long()]
+        blind = [name for name, n in zip(batch.sample_ids, merged.diff().tolist(), strict=True) if n == 0]
+        if blind:
+            raise UserError(f"sample {blind[0]} has no image; ViT training needs one, so leave text out of data.tasks")
         image = self.image_head(segment_mean(patches, merged * (len(patches) // int(merged[-1]))))
         learnt = batch.labels != -100
         cumulative = F.pad(learnt.cumsum(0), (1, 0))

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from minikimi import KimiVL, Processor
+from minikimi.config import UserError
 from minikimi.data import PackedBatch, PictureWorld, pack
 from minikimi.data.forms import encoder
 from minikimi.training.vit import SiglipCaption, segment_mean, siglip_loss
@@ -124,3 +125,15 @@ def test_several_images_of_a_sample_are_pooled_together(objective_and_model) -> 
         objective.bias,
     )
     torch.testing.assert_close(objective.contrastive(patches, batch), by_hand, rtol=1e-5, atol=1e-5)
+
+
+def test_a_sample_without_an_image_is_refused() -> None:
+    """Its mean over no patches would be NaN, and so would be the loss of the whole batch."""
+    processor = Processor.small()
+    worlds = [PictureWorld(0, "train", {task: 1}) for task in ("caption", "arithmetic")]
+    encode = encoder("caption", processor)
+    batch = pack([encode(world[0]) for world in worlds], ["seen", "only-words"])
+    model, objective = KimiVL.from_preset("nano"), SiglipCaption(width=32, layers=1)
+    objective.setup(model)
+    with pytest.raises(UserError, match="only-words has no image"):
+        objective.loss(model, batch)
