@@ -54,11 +54,12 @@ def test_conda_installs_the_same_list() -> None:
     *conda, pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     assert conda == ["python" + PROJECT["requires-python"], "pip"]
     listed = PROJECT["dependencies"] + EXTRAS["dev"] + EXTRAS["notebooks"] + EXTRAS["browser"]
+    listed += EXTRAS["benchmarks"]
     assert pip["pip"] == ["-c constraints.txt", *listed, "-e ."]
 
 
 def test_makefile_installs_the_pinned_torch_and_the_same_extras() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert f"TORCH := torch=={version(pins()['torch'])}\n" in makefile
-    assert '-c constraints.txt -e ".[dev,notebooks,browser]"' in makefile
+    assert '-c constraints.txt -e ".[dev,notebooks,browser,benchmarks]"' in makefile
     assert "sys.version_info < (3, 11)" in makefile and PROJECT["requires-python"] == ">=3.11"

@@ -131,7 +131,7 @@ def _judge_case(exercise: Exercise, answer: Any, case: Case, dtype: torch.dtype)
         for examine in exercise.properties:
             examine(run, *case)
         difference(result, exercise.run(exercise.solution, *copy.deepcopy(case)), TOLERANCE[dtype])
-    except NotImplementedError:
+    except NotImplementedError:  # the mark that `source._blank` leaves where the learner has not written yet
         return Verdict("not attempted")
     except Misfit as misfit:
         return Verdict("wrong", str(misfit))

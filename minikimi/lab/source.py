@@ -95,6 +95,7 @@ def cell_text(cell: Cell, solutions: bool) -> str:
 
 
 def _blank(match: re.Match) -> str:
+    """The learner's part of a solution region, left out on purpose: a line that says so and that `check` recognises."""
     indent, id = match[1], match[2]
     if not indent:
         raise UserError(f"solution region {id} is not inside a function: a bare raise would stop Run All")
