@@ -24,6 +24,7 @@ from minikimi.model.kimi_vl import KimiVL
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+LANGUAGE_MODEL = "language_model."
 MAX_SHARD_BYTES = 4 * 2**30
 # Stored in the released checkpoint (one per layer) although it follows from the config: accepted and not used.
 DERIVED = re.compile(r"language_model\.model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq")
@@ -61,15 +62,28 @@ def load_pretrained(
     with torch.device("meta"):
         model = KimiVL(config)
     model = model.to(dtype or getattr(torch, config.torch_dtype))  # all but the selection bias
-    files = weight_files(directory)
-    places = match(directory, dict(official_tensors(model)), files)
+    places = match(directory, dict(official_tensors(model)), weight_files(directory))
     model.to_empty(device=device)
-    targets = dict(official_tensors(model))
-    for path in files:
-        with _open(path) as reader:
-            for name in places[path]:
-                targets[name].copy_(reader.get_tensor(name))
+    _read(places, dict(official_tensors(model)))
     return model.eval()
+
+
+def load_language_model(model: KimiVL, directory: str | os.PathLike) -> None:
+    """Take the language model, and nothing else, from a checkpoint, as Kimi-VL began with Moonlight's.
+
+    The checkpoint may hold a vision tower or not. Raises `UserError` if its language model is of another shape.
+    """
+    directory = model_directory(directory)
+    targets = {name: tensor for name, tensor in official_tensors(model) if name.startswith(LANGUAGE_MODEL)}
+    _read(match(directory, targets, weight_files(directory), LANGUAGE_MODEL), targets)
+
+
+def _read(places: dict[Path, list[str]], targets: dict[str, Tensor]) -> None:
+    """Copy the tensors of each file into their targets, one by one."""
+    for path, names in places.items():
+        with _open(path) as reader, torch.no_grad():
+            for name in names:
+                targets[name].copy_(reader.get_tensor(name))
 
 
 def model_directory(directory: str | os.PathLike) -> Path:
@@ -106,13 +120,15 @@ def weight_files(directory: Path) -> list[Path]:
     return files
 
 
-def match(directory: Path, expected: dict[str, Tensor], files: list[Path]) -> dict[Path, list[str]]:
-    """Which tensors to read from which file. Raises `UserError` with a report unless names and shapes agree exactly."""
+def match(directory: Path, expected: dict[str, Tensor], files: list[Path], prefix: str = "") -> dict[Path, list[str]]:
+    """Which tensors to read from which file. Raises `UserError` with a report unless names and shapes agree exactly.
+    Tensors whose names do not begin with `prefix` are left alone.
+    """
     found: dict[str, tuple[Path, list[int]]] = {}
     for path in files:
         with _open(path) as reader:
             found.update({name: (path, reader.get_slice(name).get_shape()) for name in reader.keys()})  # noqa: SIM118
-    found = {name: place for name, place in found.items() if not DERIVED.fullmatch(name)}
+    found = {name: place for name, place in found.items() if name.startswith(prefix) and not DERIVED.fullmatch(name)}
     problems = {
         "missing": sorted(set(expected) - set(found)),
         "unexpected": sorted(set(found) - set(expected)),

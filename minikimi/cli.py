@@ -105,7 +105,7 @@ TRAIN_NOTE = "Any setting of a stage can follow (--help-stage lists them), e.g. 
 
 
 def train(options: argparse.Namespace, overrides: list[str]) -> int:
-    from minikimi.training.pipeline import STAGES, stage_config
+    from minikimi.training.pipeline import STAGES, stage_config, whole_run
 
     if options.help_stage:
         from minikimi.training.lightning_cli import print_settings
@@ -113,7 +113,7 @@ def train(options: argparse.Namespace, overrides: list[str]) -> int:
         print_settings(stage_config(options.preset, options.stage or STAGES[-1]))
     if options.preset not in PRESETS:
         raise UserError(f"unknown preset {options.preset!r}; choose one of {', '.join(PRESETS)}")
-    stages = (options.stage,) if options.stage else STAGES
+    stages = (options.stage,) if options.stage else whole_run(options.preset, options.start)
     for stage in stages:
         stage_config(options.preset, stage)
     run = Path(options.run_directory or f"runs/{options.preset}")

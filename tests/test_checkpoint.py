@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import random_images, text_with_images, tiny_model
 
 from minikimi import checkpoint
-from minikimi.checkpoint import load_pretrained, save_pretrained
+from minikimi.checkpoint import load_language_model, load_pretrained, save_pretrained
 from minikimi.config import UserError
 from minikimi.model.kimi_vl import KimiVL
 
@@ -226,11 +226,40 @@ def test_a_crash_while_saving_leaves_nothing_that_looks_like_a_model(
         load_file(file)  # whatever has its final name is whole
 
 
+def test_only_the_language_model_is_taken(tmp_path: Path) -> None:
+    """From a whole checkpoint or from one that holds nothing else; the rest of the model stays as it was."""
+    source, target = KimiVL.from_preset("nano"), KimiVL.from_preset("nano")
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    source.save_pretrained(whole)
+    part.mkdir()
+    source.config.save_pretrained(part)
+    tensors = load_file(whole / "model.safetensors")
+    save_file({k: v for k, v in tensors.items() if k.startswith("language_model.")}, part / "model.safetensors")
+    for directory in (whole, part):
+        target.reset_parameters()
+        before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
+        load_language_model(target, directory)
+        for name, tensor in target.state_dict().items():
+            expected = source.state_dict()[name] if name.startswith("language_model.") else before[name]
+            assert torch.equal(tensor, expected), name
+    with pytest.raises(UserError, match="missing"):
+        load_pretrained(part)
+
+
+def test_a_language_model_of_another_size_is_refused(tmp_path: Path) -> None:
+    KimiVL.from_preset("nano").save_pretrained(tmp_path)
+    small = KimiVL.from_preset("small")
+    before = small.language_model.lm_head.weight.clone()
+    with pytest.raises(UserError, match="do not fit"):
+        load_language_model(small, tmp_path)
+    assert torch.equal(small.language_model.lm_head.weight, before)
+
+
 MEMORY_SCRIPT = """
 import resource, sys
 from dataclasses import replace
 import torch
-from minikimi.checkpoint import load_pretrained, save_pretrained
+from minikimi.checkpoint import load_language_model, load_pretrained, save_pretrained
 from minikimi.config import KimiVLConfig
 from minikimi.model.kimi_vl import KimiVL
 

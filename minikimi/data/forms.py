@@ -2,6 +2,8 @@
 
 * `text`: its words alone: the description, the question, the answer, as the language model's own pre-training sees
   them;
+* `told`: as `document`, but where a picture would stand there are its words: the text stage that comes before the
+  first picture, so that the language model knows where to look when it gets eyes;
 * `caption`: the pictures, then their full description, as in ViT training and alignment;
 * `document`: the pictures with the words between them, question and answer, then the description, as running text:
   every word is learnt, as in pre-training;
@@ -34,6 +36,7 @@ def encoder(form: str, processor: Processor) -> Encode:
     """The function that encodes samples in the given form. Raises `UserError` for an unknown form."""
     forms: dict[str, Encode] = {
         "text": lambda sample: running_text(processor, sample, [("text", plain_text(sample))]),
+        "told": lambda sample: running_text(processor, sample, told(sample)),
         "caption": lambda sample: running_text(processor, sample, [*images(sample), ("text", sample.caption)]),
         "document": lambda sample: running_text(processor, sample, document(sample)),
         "chat": lambda sample: processor.encode([*sample.messages, *further(sample)], sample.images),
@@ -57,10 +60,14 @@ def worked(sample: Sample) -> str:
     return sample.solution if sample.solution and number(sample) % 2 else sample.answer
 
 
+def answered(sample: Sample) -> str:
+    """The answer, then a line for each further question. A full stop ends each answer, as a base model should."""
+    return "\n".join([f"{worked(sample)}.", *(f"{question} {answer}." for question, answer in sample.more)])
+
+
 def plain_text(sample: Sample) -> str:
     """Description, questions and answers: the picture told in words."""
-    more = (word for turn in sample.more for word in turn)
-    return " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question, worked(sample), *more)))
+    return " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question, answered(sample))))
 
 
 def further(sample: Sample) -> list[dict[str, Any]]:
@@ -77,8 +84,14 @@ def document(sample: Sample) -> Parts:
     """The user's turn as it stands, then the answer, then the description."""
     *_, turn = (message for message in sample.messages if message["role"] == "user")
     yield from content_parts(turn)
-    more = "".join(f" {question} {answer}" for question, answer in sample.more)
-    yield "text", f" {worked(sample)}{more}" + (f". {sample.caption}" if sample.caption else "")
+    yield "text", f" {answered(sample)}" + (f"\n{sample.caption}." if sample.caption else "")
+
+
+def told(sample: Sample) -> Parts:
+    """`document` with the words of each image in its place."""
+    words = iter(sample.told)
+    for kind, value in document(sample):
+        yield ("told", f" {next(words)}") if kind == "image" else (kind, value)
 
 
 def thinking(sample: Sample) -> list[dict[str, Any]]:
@@ -93,19 +106,22 @@ def running_text(processor: Processor, sample: Sample, parts: Parts) -> Encoded:
     """Images and text in the order of `parts`, and [EOS]; every token of the text is learnt, none of the images."""
     tokenizer, id_of = processor.tokenizer, processor.tokenizer.special_id
     parts = list(parts)
-    shown = [kind for kind, _ in parts if kind == "image"]
-    pixel_values, grid_hws = processor.image_processor(sample.images if shown else [])
+    kinds = {kind for kind, _ in parts}
+    pixel_values, grid_hws = processor.image_processor(sample.images if "image" in kinds else [])
     counts = iter(processor.image_processor.tokens(grid_hws))
-    ids: list[int] = [] if shown else [id_of("[BOS]")]
+    ids: list[int] = [] if kinds & {"image", "told"} else [id_of("[BOS]")]
     labels = [IGNORE_INDEX] * len(ids)
+    before = [id_of("<|media_start|>"), *tokenizer.encode("image"), id_of("<|media_content|>")]
+    after = [id_of("<|media_end|>")]
     for kind, value in parts:
-        if kind == "image":
-            new = [id_of("<|media_start|>"), *tokenizer.encode("image"), id_of("<|media_content|>")]
-            new += [id_of("<|media_pad|>")] * next(counts) + [id_of("<|media_end|>")]
-            labels += [IGNORE_INDEX] * len(new)
+        words = [] if kind == "image" else tokenizer.encode(value)
+        if kind == "text":
+            new, learnt = words, words
         else:
-            new = tokenizer.encode(value)
-            labels += new
+            shown = words or [id_of("<|media_pad|>")] * next(counts)
+            new = before + shown + after
+            learnt = [IGNORE_INDEX] * len(before) + (words or [IGNORE_INDEX] * len(shown)) + [IGNORE_INDEX]
         ids += new
+        labels += learnt
     end = id_of("[EOS]")
     return Encoded(torch.tensor([*ids, end]), torch.tensor([*labels, end]), pixel_values, grid_hws)

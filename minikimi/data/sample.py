@@ -25,6 +25,7 @@ class Sample:
     solution: worked steps that lead to the answer; empty where there is nothing to think about.
     more: further questions about the same images, with their answers; they follow as more turns in training.
     facts: what the drawing program knows (placements, value, colours); empty for data that was not drawn here.
+    told: each image in words, so that a sample can be read without its pictures; empty where nobody wrote them.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Sample:
     solution: str = ""
     more: list[tuple[str, str]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> str:

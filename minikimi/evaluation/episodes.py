@@ -31,7 +31,7 @@ class Played:
 
     def step(self, output: str, form: str, tokens: int) -> None:
         """Do what the output says."""
-        said = running_text_answer(output, worked=False) if form == "document" else output
+        said = running_text_answer(output) if form == "document" else output
         action = final_answer(said) or ""
         self.log.append(f"{action} -> {self.episode.act(action)}")
         self.tokens += tokens

@@ -78,7 +78,7 @@ def held_out(task: str, seed: int, count: int) -> list[Sample]:
 def judge(sample: Sample, output: str, form: str = "chat") -> Verdict:
     """The scoring rule of the sample's task: a point in a box for `click`, exact match for all others."""
     if form == "document":
-        output = running_text_answer(output, bool(sample.solution))
+        output = running_text_answer(output)
     return point_in_box(output, sample.facts["box"]) if sample.task == "click" else exact_match(output, sample.answer)
 
 
@@ -105,7 +105,8 @@ def run_task(
 
 def run_desktop(model: KimiVL, processor: Processor, options: Settings, form: str, with_blind: bool) -> list[Outcome]:
     """Play whole episodes. The prior is never right: no action, said again and again, reaches a goal."""
-    put = partial(play, model, processor, options.seed, options.per_task, options.answer_tokens, form)
+    limit = options.answer_tokens + options.thinking_tokens
+    put = partial(play, model, processor, options.seed, options.per_task, limit, form)
     games = put()
     blind = [game.episode.success for game in put(blind=True)] if with_blind else [None] * len(games)
     return [

@@ -39,16 +39,11 @@ def final_answer(output: str) -> str | None:
     return normalise(output) or None
 
 
-def running_text_answer(output: str, worked: bool) -> str:
-    """The answer in what a base model writes, "answer. description": its first sentence. In a task with worked steps
-    they may come first, so there it is the first sentence of a single word, which may be written twice ("... = 15. 15
-    15. ...").
+def running_text_answer(output: str) -> str:
+    """The answer in what a base model writes: the last sentence of its first line, after worked steps if there are
+    any. Further questions and the description follow on lines of their own.
     """
-    sentences = normalise(output).split(". ")
-    if worked:
-        single = [words[0] for sentence in sentences if len(set(words := sentence.split())) == 1]
-        return single[0] if single else ""
-    return sentences[0]
+    return normalise(output.split("\n")[0]).split(". ")[-1]
 
 
 def exact_match(output: str, truth: str) -> Verdict:

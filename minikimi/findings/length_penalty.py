@@ -1,7 +1,7 @@
 """Finding: a length reward shortens the thinking and hardly costs accuracy (lesson 14).
 
-Kimi k1.5 report (arXiv 2501.12599), sections 2.3.3 and 2.4. One worked solution in three of the training data ends in a
-check of the result that is not needed; without a length reward nothing speaks against it. As in the report there is
+Kimi k1.5 report (arXiv 2501.12599), sections 2.3.3 and 2.4. Three worked solutions in four of the training data end in
+a check of the result that is not needed; without a length reward nothing speaks against it. As in the report there is
 no length reward at first, then a constant weight; the run without it goes on just as long.
 """
 

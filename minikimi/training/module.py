@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from minikimi.checkpoint import load_language_model
 from minikimi.data.packing import PackedBatch
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Router, Routing, update_selection_bias
@@ -31,6 +32,7 @@ class Training(lightning.LightningModule):
         lr: peak learning rate of both Muon and AdamW.
         preset: size of a fresh model, or
         init_from: a directory to load the model from (a finished stage, or an official checkpoint).
+        language_model: a directory to take only the language model of a fresh model from; `init_from` goes first.
         schedule: shape after the warm-up.
         warmup: steps of linear warm-up.
         final_ratio: the last learning rate as a share of the peak.
@@ -47,6 +49,7 @@ class Training(lightning.LightningModule):
         lr: float,
         preset: str = "small",
         init_from: str | None = None,
+        language_model: str | None = None,
         schedule: Literal["cosine", "linear"] = "cosine",
         warmup: int = 10,
         final_ratio: float = 0.1,
@@ -57,6 +60,8 @@ class Training(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model = KimiVL.from_pretrained(init_from) if init_from else KimiVL.from_preset(preset)
+        if language_model and not init_from:
+            load_language_model(self.model, language_model)
         if rope_theta is not None:
             self.model.set_rope_theta(rope_theta)
         self.objective = objective

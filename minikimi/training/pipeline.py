@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
-from minikimi.config import UserError
+from minikimi.config import SHIPPED, UserError
 
 STAGES = ("text", "vit", "align", "joint", "cooldown", "long1", "long2", "sft", "sft2", "longcot", "rl")
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -34,6 +34,16 @@ def stage_config(preset: str, stage: str) -> Path:
         known = sorted(str(p.relative_to(CONFIGS).with_suffix("")) for p in CONFIGS.glob("*/*.yaml"))
         raise UserError(f"no configuration {path}; there are {', '.join(known)}")
     return path
+
+
+def whole_run(preset: str, start: str | None) -> tuple[str, ...]:
+    """The stages of a run of all stages: without the first if the language model is there already.
+
+    Kimi-VL began with Moonlight, a language model that had read 5.2 trillion tokens (Kimi-VL report, arXiv 2504.07491,
+    section 2.3). So do a run with a `start` and a preset whose text pre-training is shipped (`small-text`); its
+    vit.yaml names it.
+    """
+    return STAGES[1:] if start or (SHIPPED / f"{preset}-text").is_dir() else STAGES
 
 
 def finished(directory: Path) -> bool:

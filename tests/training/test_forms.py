@@ -53,8 +53,8 @@ def test_what_each_form_learns() -> None:
     sample = PLAIN
     assert learnt(encoder("caption", PROC)(sample)) == f"{sample.caption}[EOS]"
     words = f"{sample.question} {sample.answer}"
-    assert learnt(encoder("document", PROC)(sample)) == f"{words}. {sample.caption}[EOS]"
-    assert learnt(encoder("text", PROC)(sample)) == f"{sample.caption}. {words}[EOS]"
+    assert learnt(encoder("document", PROC)(sample)) == f"{words}.\n{sample.caption}.[EOS]"
+    assert learnt(encoder("text", PROC)(sample)) == f"{sample.caption}. {words}.[EOS]"
     assert learnt(encoder("chat", PROC)(sample)) == f"{sample.answer}<|im_end|>"
 
 
@@ -94,9 +94,9 @@ def test_each_answer_and_its_end_are_learnt_and_nothing_else(form: str) -> None:
 
 def test_further_questions_in_running_text() -> None:
     sample = replace(PLAIN, more=[("What else?", "a cat")])
-    words = f"{sample.question} {sample.answer}"
-    assert learnt(encoder("document", PROC)(sample)) == f"{words} What else? a cat. {sample.caption}[EOS]"
-    assert learnt(encoder("text", PROC)(sample)) == f"{sample.caption}. {words} What else? a cat[EOS]"
+    words = f"{sample.question} {sample.answer}.\nWhat else? a cat."
+    assert learnt(encoder("document", PROC)(sample)) == f"{words}\n{sample.caption}.[EOS]"
+    assert learnt(encoder("text", PROC)(sample)) == f"{sample.caption}. {words}[EOS]"
 
 
 def test_thinking_comes_before_the_answer_and_only_where_there_is_some() -> None:
@@ -138,9 +138,35 @@ def test_documents_keep_words_and_images_in_order() -> None:
     sample = Sample("a", "pages", turns, two, "x", "cat, dog")
     encoded = encoder("document", PROC)(sample)
     image = "<|media_start|>image<|media_content|>#<|media_end|>"
-    assert written(encoded) == f"Page 1:{image}Page 2:{image}Which? x. cat, dog[EOS]"
-    assert learnt(encoded) == "Page 1:Page 2:Which? x. cat, dog[EOS]"
+    assert written(encoded) == f"Page 1:{image}Page 2:{image}Which? x.\ncat, dog.[EOS]"
+    assert learnt(encoded) == "Page 1:Page 2:Which? x.\ncat, dog.[EOS]"
     assert sample.question == "Which?"
+
+
+@pytest.mark.parametrize("task", ["glyph", "pages", "compare", "motion", "order", "table", "desktop", "needle"])
+def test_told_is_the_document_with_words_in_the_place_of_each_image(task: str) -> None:
+    """Between the same two marks, each image's own words in order; no picture, and every word is learnt."""
+    for i in range(10):
+        sample = PictureWorld(0, "train", {task: 1})[i]
+        told, seen = encoder("told", PROC)(sample), encoder("document", PROC)(sample)
+        assert len(told.pixel_values) == len(told.grid_hws) == media(told) == 0
+        assert len(sample.told) == len(sample.images)
+        expected = written(seen)
+        for words in sample.told:
+            expected = expected.replace("#", f" {words}", 1)
+        assert written(told) == expected and "#" not in expected
+        marks = ("<|media_start|>", "image", "<|media_content|>", "<|media_end|>")
+        assert learnt(told) == learnt(seen) if not sample.images else all(f" {w}" in learnt(told) for w in sample.told)
+        assert not any(mark in learnt(told) for mark in marks if mark != "image")
+
+
+def test_told_words_describe_the_images() -> None:
+    """What stands in the place of page 3 is what page 3 shows, so an answer can be looked up there."""
+    pages = PictureWorld(0, "train", {"pages": 1})
+    for i in range(40):
+        sample = pages[i]
+        if sample.kind == "pages.what" and sample.facts["answerable"]:
+            assert sample.told[sample.facts["asked"] - 1] == sample.answer
 
 
 @pytest.mark.parametrize("task", ["arithmetic", "needle", "story"])
@@ -152,5 +178,7 @@ def test_words_alone_have_every_form_but_the_caption(task: str) -> None:
 
 
 def test_unknown_form_is_refused() -> None:
-    with pytest.raises(UserError, match="unknown form 'poem'; choose one of text, caption, document, chat, think"):
+    with pytest.raises(
+        UserError, match="unknown form 'poem'; choose one of text, told, caption, document, chat, think"
+    ):
         encoder("poem", PROC)

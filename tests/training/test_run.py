@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,18 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from minikimi.checkpoint import load_language_model
 from minikimi.cli import main
-from minikimi.config import KimiVLConfig
+from minikimi.config import SHIPPED, KimiVLConfig
+from minikimi.data import PictureWorld
+from minikimi.data.forms import encoder
 from minikimi.data.solutions import Solutions
+from minikimi.model.kimi_vl import KimiVL
+from minikimi.processor import Processor
 from minikimi.recipe import ASKED_IN, rejection_settings
-from minikimi.training.pipeline import STAGES, stage_config
+from minikimi.training.module import Training
+from minikimi.training.objectives import NextToken
+from minikimi.training.pipeline import STAGES, stage_config, whole_run
 
 COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
 JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]
@@ -180,3 +188,30 @@ def test_misspelt_setting_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert b"lerning_rate" in done.stderr
+
+
+def test_a_whole_run_begins_after_the_text_stage_where_there_is_a_language_model() -> None:
+    assert whole_run("nano", None) == STAGES
+    assert whole_run("nano", "runs/other/text") == whole_run("small", None) == STAGES[1:]
+    named = yaml.safe_load(stage_config("small", "vit").read_text())["model"]["language_model"]
+    fresh, taken = KimiVL.from_preset("small"), Training(NextToken(["language_model"]), 1, 1e-3, "small", None, named)
+    shipped = load_file(SHIPPED / named / "model.safetensors")
+    name = "language_model.model.embed_tokens.weight"
+    assert torch.equal(taken.model.state_dict()[name], shipped[name])
+    assert not torch.equal(fresh.state_dict()[name], shipped[name])
+
+
+def test_the_shipped_language_model_answers_what_it_is_told() -> None:
+    """The mini-Moonlight: told in words what is in the pictures, it looks the answer up."""
+    model, processor = KimiVL.from_preset("small"), Processor.small()
+    load_language_model(model, "small-text")
+    model.eval()
+    world, right = PictureWorld(99, "held_out", {"click": 1, "table": 1, "order": 1}), 0
+    for i in range(20):
+        sample = replace(world[i], caption="")
+        told = encoder("told", processor)(sample)
+        tail = len(processor.tokenizer.encode(f" {sample.answer}."))
+        with torch.inference_mode():
+            chosen = model(told.input_ids, cu_seqlens=torch.tensor([0, len(told.input_ids)])).logits.argmax(-1)
+        right += torch.equal(chosen[-tail - 2 : -2], told.input_ids[-tail - 1 : -1])
+    assert right >= 17

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,6 +37,17 @@ def draw_resolution(rng: Rng, widths: tuple[int, int], heights: tuple[int, int],
     width = widths[0] if rng.random() < SNUG else between(rng, *widths)
     allowed = [h for h in range(heights[0], heights[1] + 1) if resolution_held_out(width, h) == held_out]
     return width, allowed[0] if rng.random() < SNUG else pick(rng, allowed)
+
+
+def up_to(description: str, separator: str, wanted: str) -> str:
+    """A description as far as the first part that tells of `wanted`, or all of it: how to look for a thing, in words.
+
+    `("cat at left, dog at middle, hat at right", ", ", "dog")` -> `cat at left, dog at middle`.
+    """
+    parts = description.split(separator)
+    whole = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
+    found = next((i for i, part in enumerate(parts) if whole.search(part)), len(parts))
+    return separator.join(parts[: found + 1])
 
 
 def near_middle(rng: Rng, side: int, length: int) -> int:
@@ -89,7 +101,8 @@ class Scene:
     images: in order; none for a task of words. caption: all that the images show, so that the answer follows from it.
     solution: worked steps that lead to the answer, for tasks worth thinking about. more: further
     questions about the same images with their answers, only in training. content: the parts of the user's
-    turn, where words stand between the images; by default all images come first, then the question.
+    turn, where words stand between the images; by default all images come first, then the question. told: each image
+    in words; by default the caption tells the only one.
     """
 
     images: list[Image.Image]
@@ -100,3 +113,4 @@ class Scene:
     solution: str = ""
     more: list[tuple[str, str]] = field(default_factory=list)
     content: list[dict[str, Any]] | None = None
+    told: list[str] | None = None

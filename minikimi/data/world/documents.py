@@ -9,7 +9,7 @@ scale: a page is 56 x 28 px, two image tokens.
 from __future__ import annotations
 
 from minikimi.data.world import art
-from minikimi.data.world.canvas import COLOURS, Canvas, Rng, Scene, between, pick
+from minikimi.data.world.canvas import COLOURS, Canvas, Rng, Scene, between, pick, up_to
 from minikimi.data.world.glyphs import FONT_SIZES, printed, stamp
 from minikimi.data.world.holdout import text_held_out
 from minikimi.data.world.sequence import draw_name, draw_names, numbered_scene
@@ -83,9 +83,19 @@ def _document(rng: Rng, held_out: bool, length: tuple[int, int]) -> Scene:
     background = pick(rng, COLOURS)
     sheets = [_page(rng, content, background) for content in contents.values()]
     caption = ", ".join(f"page {page}: {content}" for page, content in contents.items())
+    leafing = kind == "pages.which" and pages < LONG[0]  # a page has to be found, and not in too many
+    solution = f"{caption}. {answer}" if leafing else ""
     answerable = answer != NOT_ANSWERABLE
     return numbered_scene(
-        "Page", sheets, kind, [(question, answer), *more], caption, asked=asked, answerable=answerable
+        "Page",
+        sheets,
+        kind,
+        [(question, answer), *more],
+        caption,
+        list(contents.values()),
+        solution,
+        asked=asked,
+        answerable=answerable,
     )
 
 
@@ -138,10 +148,12 @@ def compare(rng: Rng, held_out: bool) -> Scene:
     question = pick(rng, WHICH_QUESTIONS).format(thing) if which else pick(rng, ONLY_QUESTIONS).format(target)
     background = pick(rng, COLOURS)
     sheets = [_small_sheet(rng, names[number], background) for number in sorted(names)]
-    caption = "; ".join(
-        f"image {i}: {', '.join(p['name'] for p in sheet.placements)}" for i, sheet in enumerate(sheets, 1)
-    )
+    told = [", ".join(drawn["name"] for drawn in sheet.placements) for sheet in sheets]
+    caption = "; ".join(f"image {i}: {words}" for i, words in enumerate(told, 1))
     answer = image if which else thing
     others = [n for n in names if n != target] if which and not held_out else []
     more = [(pick(rng, WHICH_QUESTIONS).format(names[n][0]), f"image {n}") for n in others]
-    return numbered_scene("Image", sheets, kind, [(question, answer), *more], caption, target=thing, number=target)
+    turns = [(question, answer), *more]
+    seen = up_to(caption, "; ", thing) if which else f"{caption}. Both: {', '.join(names[target][1:])}"
+    solution = f"{seen}. {answer}"
+    return numbered_scene("Image", sheets, kind, turns, caption, told, solution, target=thing, number=target)

@@ -14,6 +14,7 @@ from minikimi.data.world.canvas import (
     between,
     draw_resolution,
     pick,
+    up_to,
 )
 from minikimi.data.world.holdout import place_held_out
 from minikimi.data.world.vocabulary import LAYOUTS, NAMES, PLACES
@@ -99,4 +100,5 @@ def where(rng: Rng, held_out: bool) -> Scene:
     others = [] if held_out else [other for other in things if other != place]
     more = [_ask(rng, things, other, rng.random() < 0.5) for other in others]
     facts = canvas.facts("where.place" if ask_place else "where.thing", things=things, place=place)
-    return Scene([canvas.image], question, answer, describe(things), facts, more=more)
+    passed = up_to(describe(things), ", ", things[place]) if ask_place else ""
+    return Scene([canvas.image], question, answer, describe(things), facts, passed and f"{passed}. {answer}", more)

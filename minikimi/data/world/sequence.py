@@ -24,16 +24,20 @@ def numbered_scene(
     kind: str,
     turns: Sequence[tuple[str, str]],
     caption: str,
+    told: list[str],
+    solution: str = "",
     **more: Any,
 ) -> Scene:
-    """A scene of several sheets of one background with one or more questions and answers (`turns`).
+    """A scene of several sheets of one background, each `told` in words, with one or more questions and answers
+    (`turns`).
 
     facts["frames"] holds the placements of each sheet.
     """
     facts = {"kind": kind, "background": sheets[0].background, "frames": [s.placements for s in sheets], **more}
     (question, answer), *others = turns
     content = interleave(label, len(sheets), question)
-    return Scene([s.image for s in sheets], question, answer, caption, facts, more=others, content=content)
+    images = [sheet.image for sheet in sheets]
+    return Scene(images, question, answer, caption, facts, solution, others, content, told)
 
 
 def draw_name(rng: Rng, numbers: Sequence[int], taken: Collection[str], new: bool = False) -> str:

@@ -1,6 +1,6 @@
 """Tasks of mental arithmetic: `sum` (two handwritten numbers) and `arithmetic` (the same in words) (lesson 09).
 
-Both come with worked steps, column by column, ones first. One solution in three checks its result; nothing in the
+Both come with worked steps, column by column, ones first. Three solutions in four check their result; nothing in the
 question says which. Reinforcement learning with a length penalty (Kimi k1.5, arXiv 2501.12599, section 2.3.3) can
 learn to leave that out. Long chains of thought: Kimi-VL report (arXiv 2504.07491), section 2.4.
 """
@@ -17,6 +17,7 @@ from minikimi.data.world.vocabulary import INKS
 FREE = 27  # most free paper to the right and below, px
 # Lowest and highest first and second number by difficulty; only 4 carries or borrows.
 RANGES = {1: ((0, 9), (0, 9)), 2: ((10, 99), (1, 9)), 3: ((10, 99), (10, 99)), 4: ((10, 99), (10, 99))}
+CHECKED = 0.75  # share of solutions that check their result
 SUM_QUESTIONS = ["What is the result?", "Work it out.", "How much is it?", "Calculate."]
 ARITHMETIC_QUESTIONS = ["What is {}?", "How much is {}?", "Calculate {}."]
 
@@ -69,7 +70,7 @@ def solve(a: int, sign: str, b: int, check: bool) -> str:
 def _problem(rng: Rng, held_out: bool) -> tuple[str, str, str, dict[str, Any]]:
     """Text, answer, worked solution and facts of one problem."""
     a, sign, b, difficulty = _draw(rng, held_out)
-    check = bool(rng.random() < 1 / 3)
+    check = bool(rng.random() < CHECKED)
     facts = {"a": a, "sign": sign, "b": b, "difficulty": difficulty, "checked": check}
     return f"{a} {sign} {b}", str(result(a, sign, b)), solve(a, sign, b, check), facts
 

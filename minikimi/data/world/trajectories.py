@@ -5,7 +5,7 @@ Each sample is one step of a trajectory of the oracle, some after a mistake, as 
 
 from __future__ import annotations
 
-from minikimi.data.world.canvas import Rng, Scene, pick
+from minikimi.data.world.canvas import Rng, Scene, pick, up_to
 from minikimi.data.world.desktop import Desktop
 from minikimi.data.world.screens import click_on, normalised
 
@@ -31,4 +31,7 @@ def desktop(rng: Rng, held_out: bool) -> Scene:
         episode.act(episode.oracle())
     stage, action, box = episode.next()
     facts = episode.screen.canvas.facts(f"desktop.{stage}", goal=episode.goal, history=episode.history, box=box)
-    return Scene([episode.screenshot()], episode.prompt, action, episode.screen.describe(), facts)
+    caption = episode.screen.describe()
+    target = {"open": episode.app, "press": episode.button, "close": "close"}.get(stage)
+    solution = f"{up_to(caption, ', ', f'{target} at')}. {action}" if target else ""
+    return Scene([episode.screenshot()], episode.prompt, action, caption, facts, solution)

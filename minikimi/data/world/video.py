@@ -33,11 +33,16 @@ def motion(rng: Rng, held_out: bool) -> Scene:
     name = pick(rng, [n for n in NAMES if direction_held_out(n, direction) == held_out])
     background, size = pick(rng, COLOURS), between(rng, *SIZES)
     frames = [Canvas.blank(rng, (GRID * CELL, GRID * CELL), background) for _ in range(GRID)]
-    for frame, (row, column) in zip(frames, _path(rng, direction), strict=True):
+    path = _path(rng, direction)
+    for frame, (row, column) in zip(frames, path, strict=True):
         frame.paste(rng, name, size, frame.cells(GRID, GRID, CELL)[GRID * row + column])
     question = pick(rng, MOTION_QUESTIONS).format(name)
     caption = f"{name} moves {direction}"
-    return numbered_scene("Frame", frames, "motion", [(question, direction)], caption, name=name, direction=direction)
+    places = [f"row {row + 1}, column {column + 1}" for row, column in path]
+    told = [f"{name} in {place}" for place in places]
+    solution = f"{'; '.join(places)}. {direction}"
+    turns = [(question, direction)]
+    return numbered_scene("Frame", frames, "motion", turns, caption, told, solution, name=name, direction=direction)
 
 
 def order(rng: Rng, held_out: bool) -> Scene:
@@ -59,4 +64,6 @@ def order(rng: Rng, held_out: bool) -> Scene:
     for number, name in names.items():
         frames[number - 1].paste(rng, name, between(rng, *SIZES), (0, 0, CELL, CELL))
     caption = ", ".join(f"frame {i}: {names.get(i, 'nothing')}" for i in range(1, frame_count + 1))
-    return numbered_scene("Frame", frames, kind, [(question, answer)], caption, target=answer, number=numbers[at])
+    told = [names.get(i, "nothing") for i in range(1, frame_count + 1)]
+    solution, turns = f"{caption}. {answer}", [(question, answer)]
+    return numbered_scene("Frame", frames, kind, turns, caption, told, solution, target=answer, number=numbers[at])

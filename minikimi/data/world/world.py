@@ -112,7 +112,16 @@ class PictureWorld:
         messages: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in turns]
         name = f"world-{self.seed}-{self.split}-{index}"
         return Sample(
-            name, task, messages, scene.images, scene.answer, scene.caption, scene.solution, scene.more, scene.facts
+            name,
+            task,
+            messages,
+            scene.images,
+            scene.answer,
+            scene.caption,
+            scene.solution,
+            scene.more,
+            scene.facts,
+            scene.told or [scene.caption] * len(scene.images),
         )
 
     def __iter__(self) -> Iterator[Sample]:
