@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,17 +36,6 @@ def draw_resolution(rng: Rng, widths: tuple[int, int], heights: tuple[int, int],
     width = widths[0] if rng.random() < SNUG else between(rng, *widths)
     allowed = [h for h in range(heights[0], heights[1] + 1) if resolution_held_out(width, h) == held_out]
     return width, allowed[0] if rng.random() < SNUG else pick(rng, allowed)
-
-
-def up_to(description: str, separator: str, wanted: str) -> str:
-    """A description as far as the first part that tells of `wanted`, or all of it: how to look for a thing, in words.
-
-    `("cat at left, dog at middle, hat at right", ", ", "dog")` -> `cat at left, dog at middle`.
-    """
-    parts = description.split(separator)
-    whole = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
-    found = next((i for i, part in enumerate(parts) if whole.search(part)), len(parts))
-    return separator.join(parts[: found + 1])
 
 
 def near_middle(rng: Rng, side: int, length: int) -> int:

@@ -87,7 +87,8 @@ def _answer(kind: str, bars: dict[str, int], asked: list[str]) -> tuple[str, str
         return str(values[0]), f"{named}. {values[0]}", 1
     if kind in ("tallest", "smallest"):
         extreme = "largest" if kind == "tallest" else "least"
-        return asked[0], f"{describe(bars)}. The {extreme} is {values[0]}. {asked[0]}", 2
+        seen = ", ".join(f"{value} {colour}" for colour, value in bars.items())
+        return asked[0], f"{seen}. The {extreme} is {values[0]} {asked[0]}. {asked[0]}", 2
     if kind == "difference":
         answer, steps = values[0] - values[1], [f"{values[0]} - {values[1]} = {values[0] - values[1]}"]
     else:

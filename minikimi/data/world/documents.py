@@ -9,7 +9,7 @@ scale: a page is 56 x 28 px, two image tokens.
 from __future__ import annotations
 
 from minikimi.data.world import art
-from minikimi.data.world.canvas import COLOURS, Canvas, Rng, Scene, between, pick, up_to
+from minikimi.data.world.canvas import COLOURS, Canvas, Rng, Scene, between, pick
 from minikimi.data.world.glyphs import FONT_SIZES, printed, stamp
 from minikimi.data.world.holdout import text_held_out
 from minikimi.data.world.sequence import draw_name, draw_names, numbered_scene
@@ -57,19 +57,21 @@ def _page(rng: Rng, content: str, background: str) -> Canvas:
     return page
 
 
-def _ask(rng: Rng, contents: dict[int, str], page: int, held_out: bool) -> tuple[str, str, str]:
-    """(kind, question, answer) about `page`; one in five about something that the document does not hold."""
+def _ask(rng: Rng, contents: dict[int, str], page: int, held_out: bool) -> tuple[str, str, str, str]:
+    """(kind, what is asked for, question, answer) about `page`; one in five about something that the document does not
+    hold."""
     kind, content, answer = pick(rng, ["pages.which", "pages.what"]), contents[page], f"page {page}"
     absent = rng.random() < 0.2
     if kind == "pages.what":
         number = len(contents) + between(rng, 1, 3) if absent else page
-        return kind, pick(rng, WHAT_QUESTIONS).format(number), NOT_ANSWERABLE if absent else content
+        return kind, f"page {number}", pick(rng, WHAT_QUESTIONS).format(number), NOT_ANSWERABLE if absent else content
     taken = list(contents.values())
     if absent and content in NAMES:
         content, answer = pick(rng, [n for n in NAMES if n not in taken]), NOT_ANSWERABLE
     elif absent:
         content, answer = _draw_code(rng, held_out, taken), NOT_ANSWERABLE
-    return kind, pick(rng, PICTURE_QUESTIONS if content in NAMES else CODE_QUESTIONS).format(content), answer
+    questions = PICTURE_QUESTIONS if content in NAMES else CODE_QUESTIONS
+    return kind, content, pick(rng, questions).format(content), answer
 
 
 def _document(rng: Rng, held_out: bool, length: tuple[int, int]) -> Scene:
@@ -77,15 +79,17 @@ def _document(rng: Rng, held_out: bool, length: tuple[int, int]) -> Scene:
     pages = between(rng, *length)
     asked = between(rng, 1, pages)
     contents = _draw_contents(rng, pages, asked, held_out)
-    kind, question, answer = _ask(rng, contents, asked, held_out)
+    kind, wanted, question, answer = _ask(rng, contents, asked, held_out)
     others = [] if held_out else [page for page in rng.permutation(pages).tolist() if page + 1 != asked][:3]
-    more = [_ask(rng, contents, page + 1, held_out)[1:] for page in others]
+    more = [_ask(rng, contents, page + 1, held_out)[2:] for page in others]
     background = pick(rng, COLOURS)
     sheets = [_page(rng, content, background) for content in contents.values()]
     caption = ", ".join(f"page {page}: {content}" for page, content in contents.items())
     leafing = kind == "pages.which" and pages < LONG[0]  # a page has to be found, and not in too many
-    solution = f"{caption}. {answer}" if leafing else ""
+    index = ", ".join(f"{content} on page {page}" for page, content in contents.items())
     answerable = answer != NOT_ANSWERABLE
+    found = f"{wanted} on {answer if answerable else 'no page'}"
+    solution = f"{index}. {found}. {answer}" if leafing else ""
     return numbered_scene(
         "Page",
         sheets,
@@ -138,6 +142,12 @@ def _draw_sharing(rng: Rng, target: int, held_out: bool) -> dict[int, list[str]]
     return {number: [name, *shared] for number, name in own.items()}
 
 
+def _side_by_side(shown: list[str], own: str) -> str:
+    """The things of an image as far as its own one, which no other image has: `cat both, dog both, hat only`."""
+    shared = shown[: shown.index(own)]
+    return ", ".join([*(f"{name} both" for name in shared), f"{own} only"])
+
+
 def compare(rng: Rng, held_out: bool) -> Scene:
     """Which of two to four images shows a thing, or which thing only one of two images shows."""
     kind = pick(rng, ["compare.which", "compare.only"])
@@ -148,12 +158,14 @@ def compare(rng: Rng, held_out: bool) -> Scene:
     question = pick(rng, WHICH_QUESTIONS).format(thing) if which else pick(rng, ONLY_QUESTIONS).format(target)
     background = pick(rng, COLOURS)
     sheets = [_small_sheet(rng, names[number], background) for number in sorted(names)]
-    told = [", ".join(drawn["name"] for drawn in sheet.placements) for sheet in sheets]
+    contents = {i: [drawn["name"] for drawn in sheet.placements] for i, sheet in enumerate(sheets, 1)}
+    told = [", ".join(shown) for shown in contents.values()]
     caption = "; ".join(f"image {i}: {words}" for i, words in enumerate(told, 1))
     answer = image if which else thing
     others = [n for n in names if n != target] if which and not held_out else []
     more = [(pick(rng, WHICH_QUESTIONS).format(names[n][0]), f"image {n}") for n in others]
     turns = [(question, answer), *more]
-    seen = up_to(caption, "; ", thing) if which else f"{caption}. Both: {', '.join(names[target][1:])}"
+    index = ", ".join(f"{name} in image {i}" for i, shown in contents.items() for name in shown)
+    seen = f"{index}. {thing} in {image}" if which else f"{caption}. {_side_by_side(contents[target], thing)}"
     solution = f"{seen}. {answer}"
     return numbered_scene("Image", sheets, kind, turns, caption, told, solution, target=thing, number=target)

@@ -14,7 +14,6 @@ from minikimi.data.world.canvas import (
     between,
     draw_resolution,
     pick,
-    up_to,
 )
 from minikimi.data.world.holdout import place_held_out
 from minikimi.data.world.vocabulary import LAYOUTS, NAMES, PLACES
@@ -100,5 +99,7 @@ def where(rng: Rng, held_out: bool) -> Scene:
     others = [] if held_out else [other for other in things if other != place]
     more = [_ask(rng, things, other, rng.random() < 0.5) for other in others]
     facts = canvas.facts("where.place" if ask_place else "where.thing", things=things, place=place)
-    passed = up_to(describe(things), ", ", things[place]) if ask_place else ""
-    return Scene([canvas.image], question, answer, describe(things), facts, passed and f"{passed}. {answer}", more)
+    caption = describe(things)
+    found = f"{things[place]} at {place}"
+    solution = f"{caption}. {found}. {answer}" if ask_place else ""  # a thing has to be looked for, a place only at
+    return Scene([canvas.image], question, answer, caption, facts, solution, more)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from PIL import ImageDraw
 
-from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick, up_to
+from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick
 from minikimi.data.world.holdout import cell_held_out
 from minikimi.data.world.vocabulary import NAMES
 
@@ -74,5 +74,4 @@ def click(rng: Rng, held_out: bool) -> Scene:
     others = [] if held_out else [name for name in icons if name != target]
     more = [(pick(rng, CLICK_QUESTIONS).format(name), click_on(icons[name])) for name in others]
     answer, caption = click_on(icons[target]), describe_icons(icons)
-    solution = f"{up_to(caption, ', ', target)}. {answer}"
-    return Scene([canvas.image], question, answer, caption, facts, solution, more)
+    return Scene([canvas.image], question, answer, caption, facts, f"{caption}. {answer}", more)

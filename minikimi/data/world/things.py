@@ -72,9 +72,10 @@ def tally(names: list[str]) -> str:
 
 
 def count_aloud(names: list[str], target: str) -> str:
-    """Names in reading order, a running count behind each `target`, the result: `cat 1, pizza, cat 2. 2`."""
-    steps = [f"{name} {names[: i + 1].count(target)}" if name == target else name for i, name in enumerate(names)]
-    return f"{', '.join(steps)}. {names.count(target)}"
+    """Names in reading order, each with how many there were of it so far, then what was asked: `cat 1, hat 1, cat 2.
+    cat 2. 2`."""
+    steps = [f"{name} {names[: i + 1].count(name)}" for i, name in enumerate(names)]
+    return f"{', '.join(steps)}. {target} {names.count(target)}. {names.count(target)}"
 
 
 def count(rng: Rng, held_out: bool) -> Scene:
@@ -103,7 +104,8 @@ def count(rng: Rng, held_out: bool) -> Scene:
         question, caption = pick(rng, chinese.COUNT_QUESTIONS).format(target), chinese.tally(seen)
     else:
         question, caption = pick(rng, COUNT_QUESTIONS).format(plural(target)), tally(seen)
-    return Scene([canvas.image], question, str(n), caption, facts, count_aloud(seen, target))
+    solution, told = count_aloud(seen, target), [", ".join(seen)]
+    return Scene([canvas.image], question, str(n), caption, facts, solution, told=told)
 
 
 def _alone(rng: Rng, name: str, sizes: tuple[int, int], held_out: bool) -> Canvas:

@@ -5,9 +5,10 @@ Each sample is one step of a trajectory of the oracle, some after a mistake, as 
 
 from __future__ import annotations
 
-from minikimi.data.world.canvas import Rng, Scene, pick, up_to
+from minikimi.data.world.canvas import Rng, Scene, pick
 from minikimi.data.world.desktop import Desktop
 from minikimi.data.world.screens import click_on, normalised
+from minikimi.data.world.windows import Window
 
 STAGES, SHARES = ("open", "act", "close", "done"), (0.3, 0.4, 0.15, 0.15)
 DETOUR = 0.2  # share of the other stages that come after a wrong window
@@ -17,6 +18,22 @@ def _open_wrong(rng: Rng, episode: Desktop) -> None:
     """Click on an icon that the goal does not name."""
     targets, size = episode.screen.targets, episode.screen.size
     episode.act(click_on(normalised(targets[pick(rng, [n for n in targets if n != episode.app])], size)))
+
+
+def _look(episode: Desktop) -> str:
+    """What there is to see before the next action: all icons; or whose window it is, whether it is the right one, and
+    where to close it, what its field says, which button is pressed or where the buttons are."""
+    window = episode.screen
+    if not isinstance(window, Window):
+        return window.describe()
+    cross, *buttons = window.places()
+    if window.app != episode.app:
+        return f"window of {window.app}, wrong, {cross}"
+    if episode.text:
+        seen = [f"text {window.typed or 'empty'}"]
+    else:
+        seen = [f"pressed {window.pressed}"] if window.pressed else ["pressed nothing", *buttons]
+    return ", ".join([f"window of {window.app}, right", *seen])
 
 
 def desktop(rng: Rng, held_out: bool) -> Scene:
@@ -31,7 +48,5 @@ def desktop(rng: Rng, held_out: bool) -> Scene:
         episode.act(episode.oracle())
     stage, action, box = episode.next()
     facts = episode.screen.canvas.facts(f"desktop.{stage}", goal=episode.goal, history=episode.history, box=box)
-    caption = episode.screen.describe()
-    target = {"open": episode.app, "press": episode.button, "close": "close"}.get(stage)
-    solution = f"{up_to(caption, ', ', f'{target} at')}. {action}" if target else ""
-    return Scene([episode.screenshot()], episode.prompt, action, caption, facts, solution)
+    solution = f"{_look(episode)}. {action}"
+    return Scene([episode.screenshot()], episode.prompt, action, episode.screen.describe(), facts, solution)

@@ -65,5 +65,8 @@ def order(rng: Rng, held_out: bool) -> Scene:
         frames[number - 1].paste(rng, name, between(rng, *SIZES), (0, 0, CELL, CELL))
     caption = ", ".join(f"frame {i}: {names.get(i, 'nothing')}" for i in range(1, frame_count + 1))
     told = [names.get(i, "nothing") for i in range(1, frame_count + 1)]
-    solution, turns = f"{caption}. {answer}", [(question, answer)]
+    seen = caption
+    if kind == "order.after":
+        seen = f"{' then '.join(names.values())}. {names[numbers[at - 1]]} then {answer}"
+    solution, turns = f"{seen}. {answer}", [(question, answer)]
     return numbered_scene("Frame", frames, kind, turns, caption, told, solution, target=answer, number=numbers[at])

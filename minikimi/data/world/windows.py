@@ -41,9 +41,13 @@ class Screen:
         """The screen as it looks now."""
         return self.canvas.image.copy()
 
+    def places(self) -> list[str]:
+        """What can be clicked and where: `["cat at 0.25 0.75", "dog at 0.75 0.75"]`."""
+        return describe_icons({name: normalised(box, self.size) for name, box in self.targets.items()}).split(", ")
+
     def describe(self) -> str:
         """`cat at 0.25 0.75, dog at 0.75 0.75`."""
-        return describe_icons({name: normalised(box, self.size) for name, box in self.targets.items()})
+        return ", ".join(self.places())
 
 
 @dataclass
