@@ -20,10 +20,12 @@ from minikimi.rl.passk import PassRates, bootstrap_mean, gain, pass_rates
 from minikimi.rl.settings import RolloutSettings
 
 SEED = 99  # of the held-out problems, as in evaluation
+BEFORE_LENGTH = "before_length"  # folder of the model as it was when the length reward began
 
 
-def compare(stage: Path, problems: int = 96) -> dict[str, Any]:
-    """Write `stage`/gain.json for an rl stage: before, after and gain of pass@1, pass@k, tokens of a response.
+def compare(stage: Path, problems: int = 192) -> dict[str, Any]:
+    """Write `stage`/gain.json for an rl stage: before, after and gain of pass@1, pass@k, tokens of a response. If a
+    length reward began on the way, also what it changed: the model when it began, and from there to the end.
 
     The model before is the one that the stage's config.yaml names. Raises `UserError` if there was none, or it is gone.
     """
@@ -35,18 +37,29 @@ def compare(stage: Path, problems: int = 96) -> dict[str, Any]:
     world = PictureWorld(SEED, "held_out", config["data"]["tasks"])
     samples = [world[i] for i in range(problems)]
     processor = Processor.from_pretrained(stage / "model")
-    models = [KimiVL.from_pretrained(directory) for directory in (start, stage / "model")]
-    before, after = (pass_rates(model, processor, samples, settings, (SEED, 0)) for model in models)
-    mean, low, high = gain(before, after)
+
+    def rates_of(directory: str | Path) -> PassRates:
+        return pass_rates(KimiVL.from_pretrained(directory), processor, samples, settings, (SEED, 0))
+
+    before, after = rates_of(start), rates_of(stage / "model")
     result = {
         "problems": problems,
         "samples": settings.samples,
         "before": summary(before),
         "after": summary(after),
-        "gain": {"pass@1": mean, "interval": [low, high]},
+        "gain": change(before, after),
     }
+    if (stage / BEFORE_LENGTH).is_dir():
+        middle = rates_of(stage / BEFORE_LENGTH)
+        result |= {BEFORE_LENGTH: summary(middle), "by_length": change(middle, after)}
     write_json(stage / "gain.json", result)
     return result
+
+
+def change(before: PassRates, after: PassRates) -> dict[str, Any]:
+    """pass@1 after minus before, paired by problem, with its interval; tokens after as a share of those before."""
+    mean, low, high = gain(before, after)
+    return {"pass@1": mean, "interval": [low, high], "tokens": sum(after.tokens) / sum(before.tokens)}
 
 
 def summary(rates: PassRates) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import lightning
 from minikimi.config import UserError
 from minikimi.data.world import PictureWorld
 from minikimi.processor import Processor
+from minikimi.rl.compare import BEFORE_LENGTH
 from minikimi.rl.engine import RolloutEngine
 from minikimi.rl.passk import pass_rates
 from minikimi.rl.sampling import ProblemPool
@@ -74,7 +75,9 @@ class RolloutData(lightning.LightningDataModule):
         return RolloutEngine(model, self.processor, pool, self.settings, self.steps, table, self.validate)
 
     def validate(self, iteration: int) -> dict[str, float]:
-        """pass@1 and pass@k on held-out problems, every `validate_every` iterations."""
+        """pass@1 and pass@k on held-out problems, every `validate_every` iterations; and, where the length reward
+        begins, a copy of the model, so that what this reward changes can be measured."""
+        self.keep_before_length(iteration)
         if not self.validate_every or iteration % self.validate_every:
             return {}
         assert self.trainer is not None and isinstance(self.trainer.lightning_module, Training)
@@ -83,3 +86,8 @@ class RolloutData(lightning.LightningDataModule):
         k = self.settings.samples
         rates = pass_rates(self.trainer.lightning_module.model, self.processor, samples, self.settings, (self.seed, 0))
         return {"pass@1": rates.pass_at(1), "pass@k": rates.pass_at(k)}
+
+    def keep_before_length(self, iteration: int) -> None:
+        if self.settings.length_weight and iteration == self.settings.length_from > 0:
+            assert self.trainer is not None and isinstance(self.trainer.lightning_module, Training)
+            self.trainer.lightning_module.model.save_pretrained(Path(self.trainer.default_root_dir) / BEFORE_LENGTH)
