@@ -30,7 +30,8 @@ setup("00")
 #
 # A **vision-language model** takes pictures and words in one row and continues it with words. Kimi-VL (Moonshot AI,
 # arXiv 2504.07491) is such a model, with 16 billion parameters. With this course comes a small one of the same build,
-# trained from nothing on CPU cores. Load it, and its **processor**, which turns pictures and words into tensors:
+# trained on CPU cores in minutes; like Kimi-VL, it began with a language model that had only read. Load it, and its
+# **processor**, which turns pictures and words into tensors:
 
 # %%
 model, proc = KimiVL.from_pretrained("small"), Processor.from_pretrained("small")
@@ -99,7 +100,7 @@ question_turn = check("0.1", question_turn)
 
 
 # %%
-def reply(messages, begin="", room=96):
+def reply(messages, begin="", room=128):
     """What the model writes after a conversation; `begin` is put into its mouth first."""
     batch = proc(messages, add_generation_prompt=True)
     if begin:
@@ -107,6 +108,11 @@ def reply(messages, begin="", room=96):
         batch["input_ids"] = torch.cat([batch["input_ids"], ids], dim=1)
         batch["attention_mask"] = torch.ones_like(batch["input_ids"])
     return begin + proc.decode(model.generate(**batch, max_new_tokens=room)[0])
+
+
+def final(output):
+    """The answer itself: what stands behind the model's thoughts, if it wrote any (more on them below)."""
+    return output.rpartition(END_THINK)[2]
 
 
 print("question:", first.question)
@@ -141,8 +147,7 @@ gallery = [unseen(task, 1, seed=606)[0] for task in tasks]
 outputs = [reply(question_turn(sample.question, sample.images)) for sample in gallery]
 fig, axes = plt.subplots(2, 4, figsize=(9, 4.6))
 for ax, sample, output in zip(axes.flat, gallery, outputs, strict=True):
-    final = output.rpartition(END_THINK)[2]
-    show(ax, sample.images, f"{wrapped(sample.question)}\nmodel: {wrapped(final)}")
+    show(ax, sample.images, f"{wrapped(sample.question)}\nmodel: {wrapped(final(output))}")
 plt.show()
 
 # %% [markdown]
@@ -169,7 +174,7 @@ normalise = check("0.2", normalise)
 
 # %%
 for sample, output in zip(gallery, outputs, strict=True):
-    answer = normalise(output.rpartition(END_THINK)[2])
+    answer = normalise(final(output))
     mark = "right" if answer == normalise(sample.answer) else f"wrong, it is: {sample.answer}"
     print(f"{sample.task:>8}: {answer:<36} {mark}")
 
@@ -182,7 +187,7 @@ for sample, output in zip(gallery, outputs, strict=True):
 # %%
 CLICK = re.compile(r"click\((\d\.\d\d), (\d\.\d\d)\)")
 screens = unseen("click", 4)
-clicks = [reply(question_turn(sample.question, sample.images)) for sample in screens]
+clicks = [final(reply(question_turn(sample.question, sample.images))) for sample in screens]
 print("\n".join(f"{sample.question:<46} model: {text}" for sample, text in zip(screens, clicks, strict=True)))
 
 # %% [markdown]
@@ -264,11 +269,12 @@ fig, axes = plt.subplots(1, 3, figsize=(6, 2.2))
 for i, ax in enumerate(axes):
     show(ax, clip.images[i : i + 1], f"Frame {i + 1}")
 plt.show()
-print(f"{clip.question} model: {reply(question_turn(clip.question, clip.images, label='Frame'))}, true: {clip.answer}")
+print(clip.question, "model:", final(reply(question_turn(clip.question, clip.images, "Frame"))), "true:", clip.answer)
 
 # %% [markdown]
 # Some questions need steps. Kimi-VL-Thinking writes them between the marks ◁think▷ and ◁/think▷, then its answer
-# (section 2.4 of the report). We can ask for that: write the first mark for the model and let it go on.
+# (section 2.4 of the report), and ours does the same where it was taught to; so far we have only read what comes behind
+# the second mark. Now read all of it. To be sure of a thought, write the first mark for the model and let it go on:
 
 # %%
 sums = unseen("sum", 3, seed=601)
@@ -472,7 +478,7 @@ plt.show()
 
 
 # %%
-def reply_all(conversations, room=96):
+def reply_all(conversations, room=128):
     """The model's answers to many conversations, computed together."""
     return proc.decode(model.generate(**proc(conversations, add_generation_prompt=True), max_new_tokens=room))
 
@@ -521,7 +527,7 @@ LABELS = {"motion": "Frame", "order": "Frame", "pages": "Page"}
 
 def is_right(sample, output):
     """Exact match of what follows the thinking, if there is any; a click must hit the box."""
-    answer = normalise(output.rpartition(END_THINK)[2])
+    answer = normalise(final(output))
     if sample.task != "click":
         return answer == normalise(sample.answer)
     try:
@@ -591,8 +597,8 @@ fig, axes = plt.subplots(2, 3, figsize=(9, 4.8))
 for ax in axes.flat:
     ax.axis("off")
 for ax, (sample, _, output) in zip(axes.flat, failures, strict=False):
-    final = output.rpartition(END_THINK)[2]
-    show(ax, sample.images, f"{wrapped(sample.question, 34)}\nmodel: {wrapped(final)}\ntrue: {wrapped(sample.answer)}")
+    text = f"{wrapped(sample.question, 34)}\nmodel: {wrapped(final(output))}\ntrue: {wrapped(sample.answer)}"
+    show(ax, sample.images, text)
 plt.show()
 
 # %% [markdown]
