@@ -30,6 +30,7 @@ class PackedData(lightning.LightningDataModule):
         solutions_share: their share of the samples.
         processor: a directory with tokenizer and image settings; None takes the shipped small ones.
         seed: the order of samples. Stages use different seeds, so they see different pictures.
+        workers: processes that make batches ahead of a GPU; the batches are the same.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class PackedData(lightning.LightningDataModule):
         solutions_share: float = 0.5,
         processor: str | None = None,
         seed: int = 0,
+        workers: int = 0,
     ) -> None:
         super().__init__()
         self.processor = Processor.from_pretrained(processor) if processor else Processor.small()
         self.encode = encoder(form, self.processor)
         self.limits = (max_tokens, max_patches, steps)
         self.tasks, self.dataset, self.split, self.seed = tasks, dataset, split, seed
-        self.solutions, self.solutions_share = solutions, solutions_share
+        self.solutions, self.solutions_share, self.workers = solutions, solutions_share, workers
 
     def source(self) -> Source | Phases:
         """What the batches are made of. Raises UserError for solutions beside a data set or a list of mixtures."""
@@ -72,4 +74,12 @@ class PackedData(lightning.LightningDataModule):
     def train_dataloader(self) -> PackedLoader:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return PackedLoader(self.source(), self.encode, *self.limits, seed=self.seed, rank=rank, world_size=world_size)
+        return PackedLoader(
+            self.source(),
+            self.encode,
+            *self.limits,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+            workers=self.workers,
+        )

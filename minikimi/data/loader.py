@@ -8,11 +8,12 @@ replays the same batches, and no random-number state has to be saved. The Kimi-V
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
+from torch.utils.data import DataLoader, Dataset
 
 from minikimi.config import UserError
 from minikimi.data.packing import (
@@ -68,6 +69,9 @@ class PackedLoader:
     An endless source (2**31 samples or more) is read in stretches: batch g takes samples from g * max_tokens on until
     the next one does not fit, so no sample is ever seen twice. A finite source is encoded once to learn its lengths,
     then every epoch packs all its samples, shuffled by (seed, epoch), each exactly once.
+
+    workers: processes that compute batches ahead, where a GPU would wait for them; the batches are the same. They are
+    forked (Linux, macOS), and what they skip is not noted in `skipped`.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class PackedLoader:
         rank: int = 0,
         world_size: int = 1,
         too_long: Literal["error", "skip"] = "error",
+        workers: int = 0,
     ) -> None:
         if not hasattr(source, "__len__"):
             raise UserError(
@@ -99,6 +104,7 @@ class PackedLoader:
             world_size,
             too_long,
         )
+        self.workers = workers
         self.pos = 0
         self.skipped: set[str] = set()
         self._bins = lru_cache(maxsize=2)(self._pack_epoch)
@@ -108,10 +114,20 @@ class PackedLoader:
 
     def __iter__(self) -> Iterator[PackedBatch]:
         """Go on from the current position to the end; after the last batch nothing more comes."""
-        while self.pos < self.steps:
-            batch = self.batch(self.pos)
+        for batch in self._from(self.pos):
             self.pos += 1  # before the yield: a state saved while this batch is in use counts it as done
             yield batch
+
+    def _from(self, pos: int) -> Iterable[PackedBatch]:
+        """Batches `pos` to the end, computed here or, in the same order, by the workers."""
+        ahead = range(pos, self.steps)
+        if not self.workers:
+            return map(self.batch, ahead)
+        if len(self.source) < FINITE_BELOW:
+            self._bins(0)  # learn the lengths once, before the fork
+        return DataLoader(
+            _Numbered(self), batch_size=None, sampler=ahead, num_workers=self.workers, multiprocessing_context="fork"
+        )
 
     def state_dict(self) -> dict[str, int]:
         """Batches handed out so far. The same on every rank."""
@@ -199,3 +215,13 @@ class PackedLoader:
             epoch += 1
         samples = [self.source[i] for i in self._bins(epoch)[g]]
         return pack([self.encode(s) for s in samples], [s.id for s in samples])
+
+
+class _Numbered(Dataset[PackedBatch]):
+    """A loader's batches by number, as torch's worker processes ask for them."""
+
+    def __init__(self, loader: PackedLoader) -> None:
+        self.loader = loader
+
+    def __getitem__(self, n: int) -> PackedBatch:
+        return self.loader.batch(n)

@@ -33,6 +33,7 @@ class Training(lightning.LightningModule):
         preset: size of a fresh model, or
         init_from: a directory to load the model from (a finished stage, or an official checkpoint).
         language_model: a directory to take only the language model of a fresh model from; `init_from` goes first.
+        embedding_scale: factor on the word embeddings of a fresh model. Larger ones learn sooner, smaller ones further.
         schedule: shape after the warm-up.
         warmup: steps of linear warm-up.
         final_ratio: the last learning rate as a share of the peak.
@@ -50,6 +51,7 @@ class Training(lightning.LightningModule):
         preset: str = "small",
         init_from: str | None = None,
         language_model: str | None = None,
+        embedding_scale: float = 1.0,
         schedule: Literal["cosine", "linear"] = "cosine",
         warmup: int = 10,
         final_ratio: float = 0.1,
@@ -60,6 +62,8 @@ class Training(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model = KimiVL.from_pretrained(init_from) if init_from else KimiVL.from_preset(preset)
+        if not init_from:
+            self.model.language_model.model.embed_tokens.weight.data.mul_(embedding_scale)
         if language_model and not init_from:
             load_language_model(self.model, language_model)
         if rope_theta is not None:
