@@ -49,7 +49,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     evaluate_parser = verbs.add_parser("evaluate", help="evaluate a finished run and write its report")
     evaluate_parser.add_argument("run_directory", metavar="RUN", nargs="?", default="runs/small")
     evaluate_parser.add_argument("--preset", help="take the settings of this preset (default: found by config.json)")
-    evaluate_parser.add_argument("--form", default="chat", help="chat, think (asked to think), or document (base)")
+    evaluate_parser.add_argument("--form", default="chat", help="chat, think (asked to), document (base), told (in words)")
     evaluate_parser.add_argument("--benchmark", metavar="NAME", help="a real benchmark instead, e.g. mmmu")
     evaluate_parser.add_argument("--limit", type=int, help="with --benchmark: only the first so many rows")
     evaluate_parser.add_argument("--data", metavar="PATH", help="with --benchmark: local data, instead of the Hub")

@@ -25,10 +25,12 @@ from minikimi.rl.compare import compare
 from minikimi.rl.rejection import verified_solutions
 from minikimi.training.pipeline import CONFIGS, train_stages
 
-# How a stage's model is asked: base models continue documents, fine-tuned ones chat, the last two think first. After
-# ViT training alone there is nothing to ask: the language model has not met the new tower.
+# How a stage's model is asked: a language model without eyes is told in words, base models continue documents,
+# fine-tuned ones chat, the last two think first. After ViT training alone there is nothing to ask: the language model
+# has not met the new tower.
 ASKED_IN = {
-    **dict.fromkeys(("text", "align", "joint", "cooldown", "long1", "long2"), "document"),
+    "text": "told",
+    **dict.fromkeys(("align", "joint", "cooldown", "long1", "long2"), "document"),
     **dict.fromkeys(("sft", "sft2"), "chat"),
     "longcot": "think",
     "rl": "think",
@@ -77,11 +79,13 @@ def write_warm_up(model_directory: str, path: Path, settings: Rejection) -> int:
     return len(kept)
 
 
-def prepare(preset: str) -> Callable[[str, Path, str | None], Sequence[str]]:
-    """The hook before a stage: long-CoT fine-tuning needs its warm-up set, and the setting that names it."""
+def prepare(preset: str, overrides: Sequence[str] = ()) -> Callable[[str, Path, str | None], Sequence[str]]:
+    """The hook before a stage: long-CoT fine-tuning needs its warm-up set, and the setting that names it, unless
+    `overrides` name another.
+    """
 
     def before(stage: str, directory: Path, init: str | None) -> Sequence[str]:
-        if stage != "longcot":
+        if stage != "longcot" or any(setting.startswith("--data.solutions=") for setting in overrides):
             return ()
         path = directory / "solutions.jsonl"
         if not path.is_file():
@@ -130,4 +134,4 @@ def train_recipe(
     overrides: Sequence[str] = (),
 ) -> None:
     """Train `stages` of `preset` into `run`, in order, with the warm-up set and the scores; see `train_stages`."""
-    train_stages(preset, stages, run, start, resume, overwrite, overrides, prepare(preset), examine(preset))
+    train_stages(preset, stages, run, start, resume, overwrite, overrides, prepare(preset, overrides), examine(preset))

@@ -59,6 +59,11 @@ def half(completions: Sequence[str], question: Sequence[str], **_: Any) -> list[
     return [sum(c in w for c in text) / max(len(text), 1) for text, w in zip(completions, wanted, strict=True)]
 
 
+def even(completions: Sequence[str], question: Sequence[str], **_: Any) -> list[float]:
+    """0 on every problem of level 1 (`Z`); on those of level 2, 1 where the number of letters is even."""
+    return [float(q.startswith("a") and len(text) % 2 == 0) for text, q in zip(completions, question, strict=True)]
+
+
 def engine(model: KimiVL, steps: int = 8, source: Any = None, seed: int = 0, **settings: Any) -> RolloutEngine:
     """An engine on letters."""
     defaults: dict[str, Any] = dict(problems=4, samples=4, max_new_tokens=10, rewards={"rl_toys.half": 1.0})

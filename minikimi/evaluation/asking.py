@@ -1,8 +1,9 @@
 """Putting many questions to a model: prompts as lists of ids, batches of similar length, greedy answers (lesson 15).
 
-Three forms. `chat` is the template that fine-tuning teaches. A base model has never seen it, so it gets the `document`
-form of its pre-training: the pictures, the question as running text, and whatever it writes up to [EOS]. `think` is
-`chat` with ◁think▷ already written where a task has worked steps: a model that can do both is asked to think.
+Four forms. `chat` is the template that fine-tuning teaches. A base model has never seen it, so it gets the `document`
+form of its pre-training: the pictures, the question as running text, and whatever it writes up to [EOS]. `told` is
+`document` with words where the pictures would stand, for a language model that has no eyes yet. `think` is `chat` with
+◁think▷ already written where a task has worked steps: a model that can do both is asked to think.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from minikimi.processor import Processor
 from minikimi.text.chat import content_parts
 from minikimi.text.special_tokens import BOS, EOS, IM_END, MEDIA_CONTENT, MEDIA_END, MEDIA_PAD, MEDIA_START, PAD
 
-FORMS = ("chat", "document", "think")
+RUNNING_TEXT = ("document", "told")  # forms whose answer is the next sentence
+FORMS = ("chat", *RUNNING_TEXT, "think")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def make_prompt(processor: Processor, sample: Sample, form: str = "chat", blind:
     if form not in FORMS:
         raise UserError(f"unknown form {form!r}; choose one of {', '.join(FORMS)}")
     turns, images = question_turns(sample, blind), [] if blind else sample.images
+    if form == "told":
+        return document_prompt(processor, turns, [], sample.told)
     return (document_prompt if form == "document" else chat_prompt)(processor, turns, images)
 
 
@@ -67,18 +71,23 @@ def chat_prompt(processor: Processor, turns: list[dict[str, Any]], images: Seque
     return Prompt(ids, inputs.get("pixel_values", no_pixels), inputs.get("image_grid_hws", no_grids))
 
 
-def document_prompt(processor: Processor, turns: list[dict[str, Any]], images: Sequence[Any]) -> Prompt:
-    """The parts of the turns one after another, without roles; [BOS] first where there is no picture."""
+def document_prompt(
+    processor: Processor, turns: list[dict[str, Any]], images: Sequence[Any], told: Sequence[str] = ()
+) -> Prompt:
+    """The parts of the turns one after another, without roles; [BOS] first where there is no picture. `told`: words to
+    stand in the place of the images.
+    """
     tokenizer, id_of = processor.tokenizer, processor.tokenizer.special_id
     pixel_values, grid_hws = processor.image_processor(list(images))
-    counts = iter(processor.image_processor.tokens(grid_hws))
-    ids = [] if len(grid_hws) else [id_of(BOS)]
-    for kind, text in (part for turn in turns for part in content_parts(turn)):
+    places = [[id_of(MEDIA_PAD)] * count for count in processor.image_processor.tokens(grid_hws)]
+    shown = iter([tokenizer.encode(f" {words}") for words in told] or places)
+    content = [part for turn in turns for part in content_parts(turn)]
+    ids = [] if any(kind == "image" for kind, _ in content) else [id_of(BOS)]
+    for kind, text in content:
         if kind == "text":
             ids += tokenizer.encode(text)
             continue
-        ids += [id_of(MEDIA_START), *tokenizer.encode("image"), id_of(MEDIA_CONTENT)]
-        ids += [id_of(MEDIA_PAD)] * next(counts) + [id_of(MEDIA_END)]
+        ids += [id_of(MEDIA_START), *tokenizer.encode("image"), id_of(MEDIA_CONTENT), *next(shown), id_of(MEDIA_END)]
     return Prompt(ids, pixel_values, grid_hws)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from minikimi.data.sample import Sample, question_and_answer
 from minikimi.data.world.desktop import Desktop
-from minikimi.evaluation.asking import ask
+from minikimi.evaluation.asking import RUNNING_TEXT, ask
 from minikimi.evaluation.scoring import Verdict, final_answer, running_text_answer
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
@@ -31,7 +31,7 @@ class Played:
 
     def step(self, output: str, form: str, tokens: int) -> None:
         """Do what the output says."""
-        said = running_text_answer(output) if form == "document" else output
+        said = running_text_answer(output) if form in RUNNING_TEXT else output
         action = final_answer(said) or ""
         self.log.append(f"{action} -> {self.episode.act(action)}")
         self.tokens += tokens
@@ -39,8 +39,8 @@ class Played:
 
 def moment(episode: Desktop, name: str) -> Sample:
     """The question of the present moment: screenshot, goal and history."""
-    messages = question_and_answer(episode.prompt, "")
-    return Sample(name, "desktop", messages, [episode.screenshot()], "", facts={"kind": "desktop"})
+    messages, words = question_and_answer(episode.prompt, ""), [episode.screen.describe()]
+    return Sample(name, "desktop", messages, [episode.screenshot()], "", facts={"kind": "desktop"}, told=words)
 
 
 def solution(seed: Sequence[int]) -> str:

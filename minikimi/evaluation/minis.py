@@ -19,7 +19,7 @@ import numpy as np
 from minikimi.config import UserError
 from minikimi.data import PictureWorld, Sample, most_common_answers
 from minikimi.data.world import TASKS
-from minikimi.evaluation.asking import ask
+from minikimi.evaluation.asking import RUNNING_TEXT, ask
 from minikimi.evaluation.episodes import play, told, verdict
 from minikimi.evaluation.scoring import Verdict, bootstrap, exact_match, point_in_box, running_text_answer
 from minikimi.evaluation.settings import Settings
@@ -77,7 +77,7 @@ def held_out(task: str, seed: int, count: int) -> list[Sample]:
 
 def judge(sample: Sample, output: str, form: str = "chat") -> Verdict:
     """The scoring rule of the sample's task: a point in a box for `click`, exact match for all others."""
-    if form == "document":
+    if form in RUNNING_TEXT:
         output = running_text_answer(output)
     return point_in_box(output, sample.facts["box"]) if sample.task == "click" else exact_match(output, sample.answer)
 

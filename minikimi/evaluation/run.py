@@ -6,8 +6,9 @@
     parameters, active_parameters        numbers; active: what one token uses
     minutes, peak_memory_gib, seconds    training time of all stages, memory and time of the evaluation
     stages        {stage: {minutes, steps, tokens}}
-    form          "chat"; "document" for a base model, which has not learnt the chat template; "think" for a model
-                  that is asked to think wherever a task has worked steps
+    form          "chat"; "document" for a base model, which has not learnt the chat template; "told" for a language
+                  model without eyes, which gets words for pictures; "think" for a model that is asked to think wherever
+                  a task has worked steps
     benchmarks    {name: row}, the seven mini-benchmarks in the order of `minis.BENCHMARKS`; a row is
                     about           what it stands for, e.g. "college-level knowledge (MMMU)"
                     tasks           names of its tasks; its numbers are the unweighted means of theirs
@@ -83,8 +84,8 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
 def evaluate_stage(model_directory: Path, preset: str, form: str = "chat", out: Path | None = None) -> dict[str, Any]:
     """Evaluate the model of one stage with few questions, without the blind baseline; write scores.json.
 
-    model_directory: e.g. runs/NAME/STAGE/model. form: "document" before fine-tuning, "chat" or "think" from then on.
-    out: the file to write, by default scores.json beside the model directory. Raises as `evaluate_run`.
+    model_directory: e.g. runs/NAME/STAGE/model. form: "told" or "document" before fine-tuning, "chat" or "think" from
+    then on. out: the file to write, by default scores.json beside the model directory. Raises as `evaluate_run`.
     """
     begin, options = time.perf_counter(), settings(preset).for_stage()
     model, processor = KimiVL.from_pretrained(model_directory), Processor.from_pretrained(model_directory)

@@ -1,14 +1,17 @@
 """The rollout engine: an iterable of batches that are sampled when they are asked for (lesson 14).
 
-An iteration: draw problems, sample k responses each, score them, drop problems that teach nothing, and hand out the
-rest once per inner step. Random numbers are a function of (seed, iteration) and nothing is prefetched, so the state of
-a run is the iteration, the unfinished responses and the success rates: a killed run goes on to the same bits.
+An iteration: draw problems, sample k responses each, score the problems whose responses have all ended, drop those
+that teach nothing, and hand out the rest once per inner step. With partial rollouts a problem may take several
+iterations: the newest segment of each of its responses is learnt, against the log-probabilities with which it was
+sampled. Random numbers are a function of (seed, iteration) and nothing is prefetched, so the state of a run is the
+iteration, the unfinished responses and the success rates: a killed run goes on to the same bits.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -32,7 +35,8 @@ from minikimi.rl.table import RolloutTable
 class RolloutEngine:
     """A sized iterable of `steps` batches sampled from `model` as it is at that moment.
 
-    `validate(iteration)` may add numbers to the log of an iteration.
+    `validate(iteration)` may add numbers to the log of an iteration. Rollouts run inside `precision()`, so that they
+    are computed as training computes.
     """
 
     def __init__(
@@ -44,13 +48,14 @@ class RolloutEngine:
         steps: int,
         table: RolloutTable | None = None,
         validate: Callable[[int], dict[str, float]] = lambda iteration: {},
+        precision: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.model, self.processor, self.pool, self.settings = model, processor, pool, settings
         self.policy = Policy.of(model.config, settings.temperature)
-        self.steps, self.table, self.validate = steps, table, validate
+        self.steps, self.table, self.validate, self.precision = steps, table, validate, precision
         self.iteration = self.step = 0
         self.buffer: list[Group] = []  # problems with unfinished responses
-        self.began = self.share = 0.0
+        self.ended = 0.0  # when the last rollouts did
 
     def __len__(self) -> int:
         return self.steps
@@ -58,6 +63,7 @@ class RolloutEngine:
     def __iter__(self) -> Iterator[RolloutBatch]:
         if self.table:
             self.table.keep_before(self.iteration)
+        self.ended = time.perf_counter()
         while self.step < self.steps:
             batch = self.sample_batch()
             self.iteration += 1
@@ -96,38 +102,38 @@ class RolloutEngine:
         begin = time.perf_counter()
         scored: list[Scored] = []
         for attempt in range(self.settings.attempts):
-            groups = self.sample_groups(attempt)
-            scored += [score(g, self.processor, self.settings, self.iteration) for g in groups if g.fresh]
-            self.buffer = [g for g in groups if len(g.finished) < len(g.responses)]
+            groups = self.sample_groups(attempt, {s.group.index for s in scored})
+            complete = [score(g, self.processor, self.settings, self.iteration) for g in groups if g.complete]
+            self.buffer = [g for g in groups if not g.complete]
+            for s in complete:
+                self.pool.record(s.group.index, s.correct)
+            scored += complete
             if self.buffer or any(s.informative for s in scored):
                 break
-        for s in scored:
-            self.pool.record(s.group.index, s.correct)
         if self.table:
             self.table.write(self.iteration, scored)
         now = time.perf_counter()
         numbers = metrics(scored, self.settings) | {"iteration": float(self.iteration)}
         numbers |= {"unfinished": float(sum(not r.end for g in self.buffer for r in g.responses))}
-        numbers |= {"rollout_seconds": now - begin, "rollout_share": self.share} | self.validate(self.iteration)
-        self.share = (now - begin) / (now - self.began) if self.began else 0.0
-        self.began = now
-        return self.build(
-            scored or [Scored(g, g.responses, [0.0] * len(g.responses), [], False) for g in groups], numbers
-        )
+        numbers |= {"rollout_seconds": now - begin, "rollout_share": (now - begin) / (now - self.ended)}
+        numbers |= self.validate(self.iteration)
+        self.ended = time.perf_counter()
+        return self.build(scored or [Scored(g, [0.0] * len(g.responses), [], False) for g in groups], numbers)
 
-    def sample_groups(self, attempt: int) -> list[Group]:
-        """Go on with unfinished problems, and with as many new ones as there is room for."""
+    def sample_groups(self, attempt: int, done: Collection[int]) -> list[Group]:
+        """Go on with unfinished problems, and with as many new ones as there is room for, none of them `done`."""
         s = self.settings
         waiting = {g.index for g in self.buffer}
-        indices = self.pool.draw((self.iteration, attempt), s.problems - len(waiting), waiting, self.usable)
-        if not indices and not waiting:
+        indices = self.pool.draw((self.iteration, attempt), s.problems - len(waiting), {*waiting, *done}, self.usable)
+        if not indices and not waiting and not done:
             raise UserError("no problem is left to draw; enlarge the pool or max_prompt_tokens")
         groups = list(self.buffer)
         for index in indices:
             keys = [(self.pool.seed, self.iteration, attempt, index, j) for j in range(s.samples)]
             groups.append(self.group(index, [Response(key) for key in keys]))
         prompts, responses = [g.prompt for g in groups], [g.responses for g in groups]
-        rollout(self.model, self.policy, prompts, responses, s.max_new_tokens, s.segment, s.record_experts)
+        with self.precision():
+            rollout(self.model, self.policy, prompts, responses, s.max_new_tokens, s.segment, s.record_experts)
         return groups
 
     def build(self, scored: Sequence[Scored], numbers: dict[str, float]) -> RolloutBatch:
@@ -135,7 +141,7 @@ class RolloutEngine:
         useful = [s for s in scored if s.informative]
         chosen = useful or scored[:1]
         media = self.model.config.media_placeholder_token_id
-        rows = [(i, r) for i, s in enumerate(chosen) for r in s.responses]
+        rows = [(i, r) for i, s in enumerate(chosen) for r in s.group.responses]
         prompts, owners = [s.group.prompt for s in chosen], [i for i, _ in rows]
         shared = join(prompts, owners, [r.ids for _, r in rows], [r.start for _, r in rows], media)
         reference = torch.zeros(shared.tokens)

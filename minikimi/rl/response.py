@@ -45,7 +45,9 @@ class Response:
 
 @dataclass
 class Group:
-    """A problem with its k responses. index: its place in the pool; prompt: the conversation up to the answer."""
+    """A problem with its k responses. index: its place in the pool; prompt: the conversation up to the answer. It is
+    scored when it is `complete`: the mean reward is that of all k.
+    """
 
     index: int
     sample: Sample
@@ -53,10 +55,5 @@ class Group:
     responses: list[Response]
 
     @property
-    def finished(self) -> list[Response]:
-        return [r for r in self.responses if r.end]
-
-    @property
-    def fresh(self) -> list[Response]:
-        """Finished and not yet scored."""
-        return [r for r in self.responses if r.end and not r.parts]
+    def complete(self) -> bool:
+        return all(r.end for r in self.responses)

@@ -28,8 +28,8 @@ class ProblemPool:
     """The first `size` problems of a source, drawn by (seed, iteration) and by what has been learnt about them.
 
     curriculum: from iteration -> levels of `facts["difficulty"]` (1 where there is none). prioritised: draw in
-    proportion to 1 - success rate; else evenly. `tried` maps a problem to [responses, correct ones] and is all that is
-    remembered.
+    proportion to 1 - success rate; else evenly. kept: draw these only (see `prompts.py`); None: all. `tried` maps a
+    problem to [responses, correct ones] and is all that is remembered.
     """
 
     def __init__(
@@ -39,27 +39,29 @@ class ProblemPool:
         curriculum: Mapping[int, Sequence[int]] | None = None,
         prioritised: bool = True,
         seed: int = 0,
+        kept: Sequence[int] | None = None,
     ) -> None:
         self.source, self.size = source, min(size, len(source))
+        self.open = np.ones(self.size) if kept is None else np.isin(np.arange(self.size), list(kept)).astype(float)
         self.curriculum, self.prioritised, self.seed = dict(curriculum or {}), prioritised, seed
         self.tried: dict[int, list[int]] = {}
         self._levels: np.ndarray | None = None
 
     def weights(self, iteration: int) -> np.ndarray:
         """(size,) how likely each problem is to be drawn, up to a factor. If all are solved, all count alike."""
-        weights = np.ones(self.size)
+        inside, allowed = self.open, levels_at(self.curriculum, iteration)
+        if allowed is not None:
+            inside = inside * np.isin(self.levels, list(allowed))
+            if not inside.any():
+                raise UserError(
+                    f"no problem of the levels {sorted(allowed)}; the pool has "
+                    f"{np.unique(self.levels[self.open > 0]).tolist()}"
+                )
+        weights = inside.copy()
         if self.prioritised:
             for index, (responses, correct) in self.tried.items():
-                weights[index] = 1 - correct / responses
-        allowed = levels_at(self.curriculum, iteration)
-        if allowed is None:
-            return weights if weights.any() else np.ones(self.size)
-        inside = np.isin(self.levels, list(allowed))
-        if not inside.any():
-            raise UserError(
-                f"no problem of the levels {sorted(allowed)}; the pool has {np.unique(self.levels).tolist()}"
-            )
-        return weights * inside if (weights * inside).any() else inside.astype(float)
+                weights[index] *= 1 - correct / responses
+        return weights if weights.any() else inside
 
     @property
     def levels(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 
 from minikimi.processor import Processor
 from minikimi.rl.response import LENGTH, REPETITION, STOP, Group, Response
@@ -19,11 +19,10 @@ from minikimi.rl.settings import RolloutSettings
 
 @dataclass
 class Scored:
-    """Responses to one problem that ended in this iteration: how much better than the mean each is, which are correct,
-    and whether the problem teaches anything."""
+    """A problem whose k responses have all ended: how much better than their mean each is, which are correct, and
+    whether the problem teaches anything."""
 
     group: Group
-    responses: list[Response]
     advantages: list[float]
     correct: list[bool]
     informative: bool
@@ -35,31 +34,23 @@ def is_correct(response: Response, settings: RolloutSettings) -> bool:
 
 
 def score(group: Group, processor: Processor, settings: RolloutSettings, iteration: int) -> Scored:
-    """Score the responses that have just ended: sets their `parts` and `total`.
-
-    A response that did not end by itself earns nothing. The mean reward is that of all responses of the problem so far;
-    a partial rollout may have had some in an earlier iteration.
-    """
-    fresh, sample = group.fresh, group.sample
-    texts = [str(processor.decode(r.ids)) for r in fresh]
+    """Score a complete group: sets `parts` and `total` of its responses. What did not end by itself earns nothing."""
+    responses, sample = group.responses, group.sample
+    texts = [str(processor.decode(r.ids)) for r in responses]
     row = {"answer": sample.answer, "facts": sample.facts, "task": sample.task, "id": sample.id}
-    columns = {name: [value] * len(fresh) for name, value in {**row, "question": sample.question}.items()}
-    for response, parts in zip(fresh, evaluate(list(settings.rewards), texts, columns), strict=True):
+    columns = {name: [value] * len(responses) for name, value in {**row, "question": sample.question}.items()}
+    for response, parts in zip(responses, evaluate(list(settings.rewards), texts, columns), strict=True):
         response.parts = parts if response.end == STOP else dict.fromkeys(parts, 0.0)
-    done = group.finished
-    correct = [is_correct(r, settings) for r in done]
+    correct = [is_correct(r, settings) for r in responses]
     weight = settings.length_weight if iteration >= settings.length_from else 0.0
-    shortness = length_rewards([len(r.ids) for r in done], correct)
-    new = {id(r) for r in fresh}
-    for response, short in zip(done, shortness, strict=True):
-        if id(response) in new:
-            total = sum(settings.rewards[name] * value for name, value in response.parts.items())
-            penalty = settings.repetition_penalty if response.end == REPETITION else 0.0
-            response.total = total + weight * short - penalty
-    totals = [r.total for r in done]
-    advantages = [r.total - fmean(totals) for r in fresh]
+    shortness = length_rewards([len(r.ids) for r in responses], correct)
+    for response, short in zip(responses, shortness, strict=True):
+        total = sum(settings.rewards[name] * value for name, value in response.parts.items())
+        penalty = settings.repetition_penalty if response.end == REPETITION else 0.0
+        response.total = total + weight * short - penalty
+    totals = [r.total for r in responses]
     useful = informative(totals, correct, settings.min_success, settings.max_success)
-    return Scored(group, fresh, advantages, [is_correct(r, settings) for r in fresh], useful)
+    return Scored(group, [total - fmean(totals) for total in totals], correct, useful)
 
 
 def metric_names(settings: RolloutSettings) -> list[str]:
@@ -76,13 +67,13 @@ def metric_names(settings: RolloutSettings) -> list[str]:
 
 def metrics(scored: Sequence[Scored], settings: RolloutSettings) -> dict[str, float]:
     """Rewards, lengths and ends of an iteration, problems without a lesson included."""
-    responses = [r for s in scored for r in s.responses]
+    responses = [r for s in scored for r in s.group.responses]
     if not responses:
         return {"responses": 0.0}
-    totals = [[r.total for r in s.group.finished] for s in scored]
+    totals = [[r.total for r in s.group.responses] for s in scored]
     out = {
         "reward": fmean(r.total for r in responses),
-        "reward_std": fmean(pstdev(t) for t in totals),
+        "reward_std": fmean(stdev(t) for t in totals),
         "frac_reward_zero_std": fmean(float(max(t) - min(t) <= 1e-6) for t in totals),
         "success": fmean(float(c) for s in scored for c in s.correct),
         "completions/clipped_ratio": fmean(float(r.end == LENGTH) for r in responses),
@@ -92,7 +83,7 @@ def metrics(scored: Sequence[Scored], settings: RolloutSettings) -> dict[str, fl
     }
     for name in settings.rewards:
         values = [r.parts[name] for r in responses]
-        out |= {f"rewards/{name}/mean": fmean(values), f"rewards/{name}/std": pstdev(values)}
+        out |= {f"rewards/{name}/mean": fmean(values), f"rewards/{name}/std": stdev(values)}
     for suffix, chosen in (("", responses), ("_terminated", [r for r in responses if r.end == STOP])):
         lengths = [len(r.ids) for r in chosen] or [0]
         named = {"min": min(lengths), "mean": fmean(lengths), "max": max(lengths)}

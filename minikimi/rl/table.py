@@ -31,8 +31,8 @@ class RolloutTable:
     def write(self, iteration: int, scored: Sequence[Scored]) -> None:
         rows = []
         for s in scored[: self.shown]:
-            ranked = sorted(s.responses, key=lambda r: r.total)
-            for r in [ranked[-1], ranked[0]] if len(ranked) > 1 else ranked:
+            ranked = sorted(s.group.responses, key=lambda r: r.total)
+            for r in (ranked[-1], ranked[0]):
                 question, text = s.group.sample.question, str(self.processor.decode(r.ids))
                 row = {"iteration": iteration, "id": s.group.sample.id, "task": s.group.sample.task}
                 row |= {"question": question, "answer": s.group.sample.answer, "completion": text, "end": r.end}

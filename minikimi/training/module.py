@@ -16,11 +16,14 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from minikimi.checkpoint import load_language_model
+from minikimi.config import UserError
 from minikimi.data.packing import PackedBatch
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Router, Routing, update_selection_bias
 from minikimi.optim import Muon, param_groups, warmup_cosine, warmup_linear
 from minikimi.training.objectives import Objective
+
+PARTS = ("vision_tower", "multi_modal_projector", "language_model")
 
 
 class Training(lightning.LightningModule):
@@ -80,6 +83,10 @@ class Training(lightning.LightningModule):
         self._freeze_all_but(objective.train_parts)
 
     def _freeze_all_but(self, parts: tuple[str, ...]) -> None:
+        names = [name for name, _ in self.model.named_parameters()]
+        for part in parts:
+            if not any(name.startswith(part) for name in names):
+                raise UserError(f"train: the model has no part {part!r}; it has {', '.join(PARTS)}")
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name.startswith(parts))
 

@@ -8,11 +8,9 @@ one from its last checkpoint, on the same batches, to the same bits.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -106,23 +104,12 @@ def train_stage(preset: str, stage: str, directory: Path, init: str | None, over
     last = directory / "last.ckpt"
     console.rule(f"[bold]{preset} / {stage}")
     trainer, module, data = build(args, directory)
-    begin = time.perf_counter()
     trainer.fit(module, data, ckpt_path=str(last) if last.is_file() else None)
-    add_seconds(directory, time.perf_counter() - begin)
     if trainer.global_step < trainer.max_steps:
         raise UserError(f"{directory}: stopped at step {trainer.global_step}; continue with --resume")
     data.processor.save_pretrained(directory / "model")
     module.model.save_pretrained(directory / "model")  # writes config.json last: from here on the stage is done
     last.unlink(missing_ok=True)
-
-
-def add_seconds(directory: Path, seconds: float) -> None:
-    """Sum the wall-clock seconds of a stage over its interruptions in seconds.json."""
-    path = directory / "seconds.json"
-    total = seconds + (json.loads(path.read_text())["seconds"] if path.is_file() else 0.0)
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps({"seconds": total}))
-    os.replace(aside, path)
 
 
 def publish(source: Path, target: Path) -> None:

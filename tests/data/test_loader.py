@@ -1,6 +1,7 @@
 """The loader: a batch is a pure function of (seed, position); kill and resume, ranks and epochs follow from that."""
 
 import itertools
+import multiprocessing as mp
 
 import pytest
 import torch
@@ -51,6 +52,18 @@ def test_killed_and_resumed_gives_the_same_batches(kind, killed_at):
     after = list(second)
     assert state == {"pos": killed_at}
     assert len(before + after) == 6 and all(map(same, before + after, whole))
+
+
+@pytest.mark.skipif("fork" not in mp.get_all_start_methods(), reason="workers are forked, which this system cannot do")
+@pytest.mark.parametrize("kind", SOURCES)
+def test_workers_change_nothing_but_who_computes(kind):
+    whole, ahead = list(loader(SOURCES[kind])), loader(SOURCES[kind], workers=2)
+    first = list(itertools.islice(ahead, 2))
+    assert ahead.state_dict() == {"pos": 2}  # what the workers made ahead does not count
+    again = loader(SOURCES[kind], workers=2)
+    again.load_state_dict(ahead.state_dict())
+    both = first + list(again)
+    assert len(both) == 6 and all(map(same, both, whole))
 
 
 def test_the_state_counts_the_batch_in_use_as_done():

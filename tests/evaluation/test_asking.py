@@ -24,7 +24,7 @@ def sample_of(task: str) -> Sample:
 @pytest.mark.parametrize("task", TASKS)
 def test_a_prompt_is_the_beginning_of_what_training_shows(task: str) -> None:
     sample = sample_of(task)
-    for form in ("chat", "document"):
+    for form in ("chat", "document", "told"):
         prompt, whole = make_prompt(PROCESSOR, sample, form), encoder(form, PROCESSOR)(sample)
         ids = whole.input_ids.tolist()
         assert ids[: len(prompt.ids)] == prompt.ids and len(ids) > len(prompt.ids)

@@ -128,7 +128,7 @@ def test_an_answer_that_is_no_action_does_nothing(monkeypatch: pytest.MonkeyPatc
 def test_a_real_model_runs_in_both_forms() -> None:
     options = replace(OPTIONS, per_task=1, answer_tokens=4, thinking_tokens=4, prior_samples=3)
     model = KimiVL.from_preset("nano")
-    for form in ("chat", "document", "think"):
+    for form in ("chat", "document", "told", "think"):
         result = tables(run_minis(model, PROCESSOR, options, form, with_blind=False))
         assert set(result["tasks"]) == set(MINI_TASKS) and result["mean"]["blind"] is None
 

@@ -14,6 +14,7 @@ from minikimi.config import UserError
 from minikimi.optim import Muon, param_groups
 from minikimi.rl.objective import MirrorDescent
 from minikimi.rl.response import LENGTH, REPETITION, STOP, Group, Response
+from minikimi.rl.sampling import ProblemPool
 from minikimi.rl.scoring import metric_names, metrics, score
 from minikimi.rl.settings import RolloutSettings
 from minikimi.rl.table import RolloutTable
@@ -60,13 +61,50 @@ def test_equal_rewards_teach_nothing() -> None:
     assert not score(group("a", "b"), Letters(), EXACT, 0).informative  # type: ignore[arg-type]
 
 
-def test_unfinished_responses_wait_and_earlier_ones_count_in_the_mean() -> None:
-    g = group("x", "b", "x", ends={2: ""})
-    first = score(g, Letters(), EXACT, 0)  # type: ignore[arg-type]
-    assert first.advantages == [0.5, -0.5] and len(first.responses) == 2
-    g.responses[2].end = STOP
-    second = score(g, Letters(), EXACT, 1)  # type: ignore[arg-type]
-    assert second.responses == [g.responses[2]] and second.advantages == pytest.approx([1 - 2 / 3])
+def test_a_problem_waits_for_its_last_response() -> None:
+    """In segments of 3 of at most 10 letters. The mean is that of all k, so each problem's advantages add up to 0, in
+    the batch too; a problem is scored once, in the iteration in which its last response ends.
+    """
+    assert not group("x", "b", ends={1: ""}).complete and group("x", "b").complete
+    e = engine(tiny_model(0), steps=30, inner_steps=1, segment=3, problems=3, attempts=1)
+    waited = scored = 0
+    for batch in e:
+        done = int(batch.metrics.get("problems", 0))
+        waited, scored = waited + len(e.buffer), scored + done
+        assert batch.metrics["responses"] == 4 * done
+        for advantages in batch.advantages.split(4):
+            assert advantages.sum().abs() < 1e-5
+    assert waited > 10 and scored > 10
+    assert 4 * scored == sum(tries for tries, _ in e.pool.tried.values())
+
+
+EVEN = {"rewards": {"rl_toys.even": 1.0}, "max_new_tokens": 200}  # long enough to end by itself
+
+
+def test_only_problems_that_teach_are_in_the_batch() -> None:
+    """Level 1 is never right, level 2 now and then: k rows for each problem of unequal rewards, in equal shares."""
+    batch = next(iter(engine(tiny_model(0), problems=8, attempts=1, **EVEN)))
+    silent = round(batch.metrics["frac_reward_zero_std"] * 8)
+    assert 4 <= silent < 8 and len(batch.weights) == 4 * (8 - silent)
+    assert batch.weights.tolist() == pytest.approx([1 / len(batch.weights)] * len(batch.weights))
+
+
+def test_success_outside_the_limits_is_left_out() -> None:
+    """All rewards differ, by length; those of level 1 are never right."""
+    options = dict(problems=8, attempts=1, length_weight=0.5, **EVEN)
+    everything = next(iter(engine(tiny_model(0), **options)))
+    limited = next(iter(engine(tiny_model(0), min_success=0.01, **options)))
+    assert len(everything.weights) == 32 and 4 <= len(limited.weights) <= 16
+
+
+def test_it_draws_others_where_nothing_teaches() -> None:
+    """Both problems of the first draw are never right: two others follow in the same iteration."""
+    pools = ((seed, ProblemPool(Questions(), 8, seed=seed)) for seed in range(100))
+    seed = next(seed for seed, pool in pools if not any(i % 2 for i in pool.draw((0, 0), 2)))
+    e = engine(tiny_model(0), seed=seed, problems=2, attempts=2, **EVEN)
+    drawn = [*e.pool.draw((0, 0), 2)]
+    batch = next(iter(e))
+    assert batch.metrics["problems"] == 4 and len(e.pool.tried) == 4 and set(drawn) < set(e.pool.tried)
 
 
 def test_metrics_by_hand() -> None:
@@ -76,7 +114,7 @@ def test_metrics_by_hand() -> None:
     values = metrics([score(g, Letters(), settings, 0) for g in problems], settings)  # type: ignore[arg-type]
     wanted = {
         "reward": 0.6, "success": 0.6, "rewards/exact/mean": 0.6, "rewards/format/mean": 0.0,
-        "frac_reward_zero_std": 0.5, "reward_std": (2 / 9) ** 0.5 / 2, "completions/clipped_ratio": 0.2,
+        "frac_reward_zero_std": 0.5, "reward_std": (1 / 3) ** 0.5 / 2, "completions/clipped_ratio": 0.2,
         "completions/min_length": 2, "completions/mean_length": 13 / 5, "completions/max_length": 4,
         "completions/max_terminated_length": 3, "completions/mean_terminated_length": 9 / 4,
     }  # fmt: skip
@@ -143,16 +181,6 @@ def test_earlier_segments_are_left_out_of_the_loss() -> None:
 def _bounds(batch) -> list[tuple[int, int]]:
     ends = batch.cu_seqlens.tolist()
     return list(pairwise(ends))
-
-
-def test_each_response_is_trained_once() -> None:
-    """In pieces or whole: problems * k responses of equal share in the loss, however long they took."""
-    e = engine(tiny_model(0), steps=30, inner_steps=1, segment=3, problems=2, attempts=1)
-    responses = sum(int(batch.metrics.get("responses", 0)) for batch in e)
-    waiting = sum(not r.end for g in e.buffer for r in g.responses)
-    started = {r.key for g in e.buffer for r in g.responses}
-    assert (responses + waiting) % 4 == 0 and len(started) == 4 * len(e.buffer)
-    assert responses == sum(tries for tries, _ in e.pool.tried.values())
 
 
 def test_nothing_to_learn_changes_no_weight() -> None:

@@ -56,6 +56,15 @@ def test_hostile_text_is_wrong_at_once(text: str) -> None:
     assert time.perf_counter() - begin < 0.1  # the longest text has 10**6 letters
 
 
+@pytest.mark.parametrize("name", ["exact", "point", "correct", "format"])
+def test_a_tower_of_powers_costs_no_time(name: str) -> None:
+    columns = {"answer": ["12"], "facts": [{"box": (0.1, 0.1, 0.2, 0.2)}], "id": ["x"]}
+    evaluate([name], ["1"], columns)  # imports are not what is timed
+    begin = time.perf_counter()
+    values = evaluate([name], ["9**9**9**9**9"], columns)
+    assert values[0][name] == 0.0 and time.perf_counter() - begin < 0.01
+
+
 @pytest.mark.parametrize(
     ("text", "right"),
     [

@@ -1,5 +1,7 @@
 """Rollouts: what may be said, when it ends, and that it does not matter in which batch or in how many pieces."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from rl_toys import engine, prompts
@@ -175,3 +177,17 @@ def test_rollouts_leave_the_model_as_it_was() -> None:
     sample(model, record_experts=True)
     assert model.training and all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
     assert not any(m._forward_hooks for m in model.modules())
+
+
+def test_rollouts_compute_as_training_does() -> None:
+    """Under mixed precision the engine samples in that precision, or routing and probabilities would differ."""
+    for precision, wanted in ((nullcontext, torch.float32), (bf16, torch.bfloat16)):
+        e, seen = engine(tiny_model(0), steps=2), set[torch.dtype]()
+        e.precision = precision
+        e.model.language_model.lm_head.register_forward_hook(lambda module, inputs, out, seen=seen: seen.add(out.dtype))
+        next(iter(e))
+        assert seen == {wanted}
+
+
+def bf16() -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16)

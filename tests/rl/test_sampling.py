@@ -1,10 +1,15 @@
 """Which problems are drawn: priorities, levels, filters."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from rl_toys import Questions
 
 from minikimi.config import UserError
+from minikimi.data.world import PictureWorld
+from minikimi.rl.datamodule import RolloutData, check_agreement
+from minikimi.rl.objective import MirrorDescent
 from minikimi.rl.passk import PassRates
 from minikimi.rl.prompts import filter_prompts, worth_training
 from minikimi.rl.sampling import ProblemPool, informative, levels_at
@@ -93,3 +98,40 @@ def test_guesses_have_an_empty_thought(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = filter_prompts(None, None, [Questions()[0], Questions()[1]], RolloutSettings())  # type: ignore[arg-type]
     assert kept == [True, False]
     assert asked == [(10, True, ""), (8, False, "◁think▷◁/think▷")]
+
+
+def test_only_what_was_kept_is_drawn() -> None:
+    pool = ProblemPool(Questions(8), 8, {0: [1, 2], 5: [2]}, kept=[1, 2, 7])
+    assert sorted(pool.draw((0, 0), 8)) == [1, 2, 7] and sorted(pool.draw((5, 0), 8)) == [1, 7]
+    for index in (1, 2, 7):
+        pool.record(index, [True])
+    assert sorted(pool.draw((0, 0), 8)) == [1, 2, 7]  # all solved: all count alike
+    with pytest.raises(UserError, match=r"no problem of the levels \[1\]; the pool has \[2\]"):
+        ProblemPool(Questions(8), 8, {0: [1]}, kept=[1, 7]).draw((0, 0), 1)
+
+
+def test_the_prompt_set_is_found_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = RolloutData(1, RolloutSettings(), {"number": 1.0}, pool=5, filter_prompts=True)
+    world = PictureWorld(0, "train", {"number": 1.0})
+    answers = iter([[False, True, False, True, False]])
+    monkeypatch.setattr("minikimi.rl.datamodule.filter_prompts", lambda *_, **__: next(answers))
+    assert [data.kept(None, world, tmp_path) for _ in range(2)] == [[1, 3]] * 2  # type: ignore[arg-type]
+    (tmp_path / "prompts.json").write_text('{"pool": 5, "kept": []}')
+    with pytest.raises(UserError, match="none of 5 problems is sometimes solved"):
+        data.kept(None, world, tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("objective", "settings", "words"),
+    [
+        ({"temperature": 0.7}, {}, "temperature 0.7 of the objective, 1.0 of the rollouts"),
+        ({"replay_routing": True}, {}, "set data.settings.record_experts to true"),
+        ({"temperature": 0.7, "replay_routing": True}, {"temperature": 0.7, "record_experts": True}, ""),
+    ],
+)
+def test_objective_and_rollouts_must_agree(objective: dict, settings: dict, words: str) -> None:
+    pair = MirrorDescent(["language_model"], **objective), RolloutSettings(**settings)
+    if not words:
+        return check_agreement(*pair)
+    with pytest.raises(UserError, match=words):
+        check_agreement(*pair)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from minikimi.training.pipeline import STAGES, stage_config, whole_run
 
 COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
 JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]
+KILLED = ("text", "longcot", "rl")
 
 
 # Reinforcement learning has no loss that falls; the long stages and the second pass are too short to tell.
@@ -139,10 +141,13 @@ def test_killed_twice_and_resumed_gives_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_whole_recipe_killed_three_times_gives_the_same_bits(nano_run: Path, tmp_path: Path) -> None:
-    """In text pre-training, in long-CoT fine-tuning and in reinforcement learning; then all weights are compared."""
+    """At random steps of text pre-training, long-CoT fine-tuning and reinforcement learning; all weights are equal."""
     run = tmp_path / "run"
     command = [*COMMAND, "--run", run, "--trainer.enable_progress_bar=false"]
-    for number, (stage, rows) in enumerate((("text", 5), ("longcot", 3), ("rl", 7))):
+    steps = [yaml.safe_load(stage_config("nano", stage).read_text())["trainer"]["max_steps"] for stage in KILLED]
+    moments = [random.randrange(1, n - 3) for n in steps]  # a later kill might find the stage done
+    print("killed after steps", dict(zip(KILLED, moments, strict=True)))
+    for number, (stage, rows) in enumerate(zip(KILLED, moments, strict=True)):
         run_until([*command, *(["--resume"] if number else [])], rows, run / stage / "metrics.csv")
         assert not (run / stage / "model").exists(), "killed too late to show anything"
     subprocess.run([*command, "--resume"], check=True, timeout=280, capture_output=True)
@@ -199,6 +204,16 @@ def test_a_whole_run_begins_after_the_text_stage_where_there_is_a_language_model
     name = "language_model.model.embed_tokens.weight"
     assert torch.equal(taken.model.state_dict()[name], shipped[name])
     assert not torch.equal(fresh.state_dict()[name], shipped[name])
+
+
+def test_word_embeddings_of_a_fresh_model_can_be_scaled() -> None:
+    name = "model.language_model.model.embed_tokens.weight"
+    norms = []
+    for scale in (1.0, 0.25):
+        torch.manual_seed(0)
+        module = Training(NextToken(["language_model"]), 1, 1e-3, "nano", embedding_scale=scale)
+        norms.append(module.state_dict()[name].norm())
+    assert torch.isclose(norms[1], norms[0] / 4)
 
 
 def test_the_shipped_language_model_answers_what_it_is_told() -> None:
