@@ -78,6 +78,7 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     lines(ax, FACTORS, column(measurements, "losses"), "here", COLOURS["muon"], marker="o", ms=3)
     ax.set_xscale("log")
     ax.set_xticks(FACTORS, [f"{factor:g}" for factor in FACTORS])
+    ax.minorticks_off()
     ax.set_xlabel("update RMS that the factor asks for", fontsize=9)
     ax.set_ylabel("held-out loss", fontsize=9)
     paper = ax.twinx()

@@ -50,6 +50,7 @@ TURNED: list[tuple[str, Measurement]] = [
     ("muon", {"share": 1.0}),
     ("muon", {"share": None}),  # Muon never gets there
     ("decay", {"final_with": 1.2, "final_without": 1.0}),
+    ("decay", {"with": [2.5, 1.8, 1.5, 1.0]}),  # no decay never leads
     ("decay", {"growth_without": 1.0}),
     ("update_rms", {"rms_muon": 0.1}),
     ("update_rms", {"losses": [3.1, 3.2, 3.3, 3.4, 3.5]}),
