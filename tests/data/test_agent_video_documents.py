@@ -83,11 +83,12 @@ def check_images(sample):
     """Every image shows what its placements say and nothing else; content has a numbered label before each. Returns
     the question."""
     assert len(sample.images) == len(sample.facts["frames"])
-    for image, placements in zip(sample.images, sample.facts["frames"], strict=True):
+    sheets = zip(sample.images, sample.facts["frames"], sample.facts["backgrounds"], strict=True)
+    for image, placements, background in sheets:
         if placements and "text" in placements[0]:
-            assert len(placements) == 1 and printed_by(image, placements[0], BACKGROUNDS[sample.facts["background"]])
+            assert len(placements) == 1 and printed_by(image, placements[0], BACKGROUNDS[background])
             continue
-        painted = repainted(image.size, sample.facts["background"], placements)
+        painted = repainted(image.size, background, placements)
         assert painted.tobytes() == image.tobytes(), sample.id
     parts = sample.messages[0]["content"]
     assert [part["type"] for part in parts] == ["text", "image"] * len(sample.images) + ["text"]

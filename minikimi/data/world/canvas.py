@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from minikimi.data.world.art import picture
-from minikimi.data.world.holdout import resolution_held_out
+from minikimi.data.world.holdout import background_held_out, resolution_held_out
 from minikimi.data.world.vocabulary import BACKGROUNDS
 
 T = TypeVar("T")
@@ -36,6 +37,12 @@ def draw_resolution(rng: Rng, widths: tuple[int, int], heights: tuple[int, int],
     width = widths[0] if rng.random() < SNUG else between(rng, *widths)
     allowed = [h for h in range(heights[0], heights[1] + 1) if resolution_held_out(width, h) == held_out]
     return width, allowed[0] if rng.random() < SNUG else pick(rng, allowed)
+
+
+def draw_background(rng: Rng, *sheets: Collection[str]) -> str:
+    """One background for all `sheets` (the names of their pictures), known to every picture that stands alone."""
+    alone = [name for names in sheets if len(names) == 1 for name in names]
+    return pick(rng, [b for b in COLOURS if not any(background_held_out(name, b) for name in alone)])
 
 
 def near_middle(rng: Rng, side: int, length: int) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from minikimi.data.world.canvas import COLOURS, Rng, between, pick
-from minikimi.data.world.holdout import pair_held_out
+from minikimi.data.world.holdout import cell_held_out, pair_held_out, text_held_out
 from minikimi.data.world.screens import Box, click_on, normalised
 from minikimi.data.world.vocabulary import NAMES
 from minikimi.data.world.windows import Screen, Window, draw_icons, draw_window
@@ -56,11 +56,15 @@ class Desktop:
         self.steps, self.done, self.success = 0, False, False
 
     def _draw_buttons(self, rng: Rng, app: str, columns: int) -> list[str]:
-        """Different pictures for the window of `app`, with the goal's button where it belongs."""
+        """Different pictures for the window of `app`, each in a cell known to it, with the goal's button where it
+        belongs."""
         wanted = [self.button] if self.button and app == self.app else []
         others = [n for n in NAMES if n not in (app, self.button)]
-        names = [*wanted, *(others[i] for i in rng.permutation(len(others)))][:columns]
-        return [names[i] for i in rng.permutation(columns)]
+        while True:
+            names = [*wanted, *(others[i] for i in rng.permutation(len(others)))][:columns]
+            names = [names[i] for i in rng.permutation(columns)]
+            if not any(cell_held_out(name, 1, column) for column, name in enumerate(names)):
+                return names
 
     @property
     def screen(self) -> Screen:
@@ -149,8 +153,8 @@ class Desktop:
 
 
 def _draw_key(rng: Rng, app: str, held_out: bool) -> str:
-    """A text to type that belongs, together with `app`, to the split."""
+    """A text to type that training may print and that belongs, together with `app`, to the split."""
     while True:
         text = draw_text(rng)
-        if LETTERS[0] <= len(text) <= LETTERS[1] and pair_held_out(app, text) == held_out:
+        if LETTERS[0] <= len(text) <= LETTERS[1] and not text_held_out(text) and pair_held_out(app, text) == held_out:
             return text

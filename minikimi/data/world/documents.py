@@ -9,7 +9,7 @@ scale: a page is 56 x 28 px, two image tokens.
 from __future__ import annotations
 
 from minikimi.data.world import art
-from minikimi.data.world.canvas import COLOURS, Canvas, Rng, Scene, between, pick
+from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_background, pick
 from minikimi.data.world.glyphs import FONT_SIZES, printed, stamp
 from minikimi.data.world.holdout import text_held_out
 from minikimi.data.world.sequence import draw_name, draw_names, numbered_scene
@@ -44,9 +44,9 @@ def _draw_contents(rng: Rng, pages: int, asked: int, held_out: bool) -> dict[int
     return {page: (codes | names)[page] for page in range(1, pages + 1)}
 
 
-def _page(rng: Rng, content: str, background: str) -> Canvas:
-    """A page with one picture in its left half, or two capitals."""
-    page = Canvas.blank(rng, (2 * CELL, CELL), background)
+def _page(rng: Rng, content: str) -> Canvas:
+    """A page with one picture in its left half, or two capitals, on a background of its own."""
+    page = Canvas.blank(rng, (2 * CELL, CELL), draw_background(rng, [content] if content in NAMES else []))
     if content in NAMES:
         page.paste(rng, content, between(rng, *SIZES), (0, 0, CELL, CELL))
         return page
@@ -82,8 +82,7 @@ def _document(rng: Rng, held_out: bool, length: tuple[int, int]) -> Scene:
     kind, wanted, question, answer = _ask(rng, contents, asked, held_out)
     others = [] if held_out else [page for page in rng.permutation(pages).tolist() if page + 1 != asked][:3]
     more = [_ask(rng, contents, page + 1, held_out)[2:] for page in others]
-    background = pick(rng, COLOURS)
-    sheets = [_page(rng, content, background) for content in contents.values()]
+    sheets = [_page(rng, content) for content in contents.values()]
     caption = ", ".join(f"page {page}: {content}" for page, content in contents.items())
     leafing = kind == "pages.which" and pages < LONG[0]  # a page has to be found, and not in too many
     index = ", ".join(f"{content} on page {page}" for page, content in contents.items())
@@ -156,7 +155,7 @@ def compare(rng: Rng, held_out: bool) -> Scene:
     names = (_draw_different if which else _draw_sharing)(rng, target, held_out)
     thing, image = names[target][0], f"image {target}"
     question = pick(rng, WHICH_QUESTIONS).format(thing) if which else pick(rng, ONLY_QUESTIONS).format(target)
-    background = pick(rng, COLOURS)
+    background = draw_background(rng, *names.values())
     sheets = [_small_sheet(rng, names[number], background) for number in sorted(names)]
     contents = {i: [drawn["name"] for drawn in sheet.placements] for i, sheet in enumerate(sheets, 1)}
     told = [", ".join(shown) for shown in contents.values()]

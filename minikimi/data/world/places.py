@@ -12,6 +12,7 @@ from minikimi.data.world.canvas import (
     Rng,
     Scene,
     between,
+    draw_background,
     draw_resolution,
     pick,
 )
@@ -55,7 +56,8 @@ def _arrange(rng: Rng, count: tuple[int, int], held_out: bool) -> tuple[Canvas, 
             pool = NAMES if things else RESERVED[place]
         things[place] = pick(rng, [name for name in pool if name not in things.values()])
     width, height = CELL * columns, CELL * rows
-    canvas = Canvas.blank(rng, draw_resolution(rng, (width, width + FREE), (height, height + FREE), held_out))
+    size = draw_resolution(rng, (width, width + FREE), (height, height + FREE), held_out)
+    canvas = Canvas.blank(rng, size, draw_background(rng, things.values()))
     for place, cell in zip(places, canvas.cells(rows, columns, CELL), strict=True):
         if place in things:
             canvas.paste(rng, things[place], between(rng, *SIZES), cell)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from minikimi.data.world import art, chinese, glyphs
 from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick
-from minikimi.data.world.holdout import text_held_out
+from minikimi.data.world.holdout import text_held_out, text_unseen
 from minikimi.data.world.vocabulary import INKS
 from minikimi.data.world.words import draw_text
 
@@ -44,11 +44,17 @@ def _write(rng: Rng, masks: list[Image.Image], held_out: bool) -> tuple[Canvas, 
     return canvas, worn
 
 
+def _fits(text: str, held_out: bool) -> bool:
+    """Whether `text` may be asked for in the split."""
+    return text_unseen(text) if held_out else not text_held_out(text)
+
+
 def number(rng: Rng, held_out: bool) -> Scene:
-    """A handwritten number of one, two or three digits, equally often; the answer is its digits."""
-    low, high = pick(rng, [(0, 9), (10, 99), (100, 999)])
+    """A handwritten number of one, two or three digits, equally often; held-out ones have three. The answer is its
+    digits."""
+    low, high = (100, 999) if held_out else pick(rng, [(0, 9), (10, 99), (100, 999)])
     value = str(between(rng, low, high))
-    while text_held_out(value) != held_out:
+    while not _fits(value, held_out):
         value = str(between(rng, low, high))
     masks, indices = glyphs.handwritten(rng, value, held_out)
     canvas, worn = _write(rng, masks, held_out)
@@ -60,9 +66,9 @@ def number(rng: Rng, held_out: bool) -> Scene:
 
 
 def word(rng: Rng, held_out: bool) -> Scene:
-    """A printed word of three to five capitals or a code of one to five; the answer is the same letters."""
+    """A printed word of three to five capitals or a code of up to five; the answer is the same letters."""
     text = draw_text(rng)
-    while text_held_out(text) != held_out:
+    while not _fits(text, held_out):
         text = draw_text(rng)
     font_name, size = pick(rng, art.FONTS), between(rng, *glyphs.FONT_SIZES)
     canvas, worn = _write(rng, [glyphs.printed(letter, font_name, size) for letter in text], held_out)

@@ -28,12 +28,12 @@ def numbered_scene(
     solution: str = "",
     **more: Any,
 ) -> Scene:
-    """A scene of several sheets of one background, each `told` in words, with one or more questions and answers
-    (`turns`).
+    """A scene of several sheets, each `told` in words, with one or more questions and answers (`turns`).
 
-    facts["frames"] holds the placements of each sheet.
+    facts["frames"] holds the placements of each sheet, facts["backgrounds"] its background.
     """
-    facts = {"kind": kind, "background": sheets[0].background, "frames": [s.placements for s in sheets], **more}
+    facts = {"kind": kind, "backgrounds": [s.background for s in sheets], "frames": [s.placements for s in sheets]}
+    facts |= more
     (question, answer), *others = turns
     content = interleave(label, len(sheets), question)
     images = [sheet.image for sheet in sheets]

@@ -11,7 +11,7 @@ from typing import Any
 
 from minikimi.data.world import art, glyphs
 from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick
-from minikimi.data.world.holdout import sum_held_out
+from minikimi.data.world.holdout import sum_held_out, sum_unseen
 from minikimi.data.world.vocabulary import INKS
 
 FREE = 27  # most free paper to the right and below, px
@@ -41,7 +41,7 @@ def _draw(rng: Rng, held_out: bool) -> tuple[int, str, int, int]:
         value = result(a, sign, b)
         first = a if sign == "+" else value
         fits = difficulty == 1 or carries(a, sign, b) == (difficulty == 4)
-        if value >= 0 and fits and sum_held_out(first, b) == held_out:
+        if value >= 0 and fits and (sum_unseen(first, b) if held_out else not sum_held_out(first, b)):
             return a, sign, b, difficulty
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from minikimi.data.world import art, glyphs
 from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick
 from minikimi.data.world.charts import describe, running_sum
-from minikimi.data.world.holdout import TABLE_GLYPHS, glyph_held_out, price_held_out
+from minikimi.data.world.holdout import TABLE_GLYPHS, TOP_PRICE, glyph_held_out, price_held_out
 from minikimi.data.world.vocabulary import GROUPS, INKS
 
 COLUMNS = "ABC"
@@ -95,7 +95,7 @@ def _lines(rng: Rng, held_out: bool) -> dict[str, int]:
     """Two or three things and their prices, all trained or, in the held-out split, the first one new."""
     lines: dict[str, int] = {}
     for i in range(between(rng, 2, 3)):
-        low, high = pick(rng, [(1, 9), (1, 9), (10, 30)])
+        low, high = pick(rng, [(1, 9), (1, 9), (10, TOP_PRICE)])
         price, new = between(rng, low, high), held_out and i == 0
         lines[pick(rng, [n for n in FOR_SALE if n not in lines and price_held_out(n, price) == new])] = price
     return lines

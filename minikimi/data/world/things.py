@@ -13,6 +13,7 @@ from minikimi.data.world.canvas import (
     Rng,
     Scene,
     between,
+    draw_background,
     draw_resolution,
     pick,
 )
@@ -91,7 +92,7 @@ def count(rng: Rng, held_out: bool) -> Scene:
         (rows * COUNT_CELL, rows * COUNT_CELL + FREE),
         held_out,
     )
-    canvas = Canvas.blank(rng, size)
+    canvas = Canvas.blank(rng, size, draw_background(rng, names))
     cells = canvas.cells(rows, columns, COUNT_CELL)
     chosen = sorted(zip(rng.permutation(len(cells))[: len(names)].tolist(), names, strict=True))
     for cell, name in ((cells[i], name) for i, name in chosen):

@@ -7,7 +7,7 @@ A clip is a list of images with `Frame 1:` before the first and so on, as the Ki
 
 from __future__ import annotations
 
-from minikimi.data.world.canvas import COLOURS, Canvas, Rng, Scene, between, pick
+from minikimi.data.world.canvas import Canvas, Rng, Scene, between, draw_background, pick
 from minikimi.data.world.holdout import DIRECTIONS, direction_held_out
 from minikimi.data.world.sequence import draw_names, numbered_scene
 from minikimi.data.world.vocabulary import NAMES
@@ -31,7 +31,7 @@ def motion(rng: Rng, held_out: bool) -> Scene:
     """One picture moves by one cell a frame; the answer is left, right, up or down, equally often."""
     direction = pick(rng, list(DIRECTIONS))
     name = pick(rng, [n for n in NAMES if direction_held_out(n, direction) == held_out])
-    background, size = pick(rng, COLOURS), between(rng, *SIZES)
+    background, size = draw_background(rng, [name]), between(rng, *SIZES)
     frames = [Canvas.blank(rng, (GRID * CELL, GRID * CELL), background) for _ in range(GRID)]
     path = _path(rng, direction)
     for frame, (row, column) in zip(frames, path, strict=True):
@@ -59,7 +59,7 @@ def order(rng: Rng, held_out: bool) -> Scene:
         question = pick(rng, FIRST_QUESTIONS).format(*(pair[i] for i in rng.permutation(2)))
     else:
         question = pick(rng, AFTER_QUESTIONS).format(names[numbers[at - 1]])
-    background = pick(rng, COLOURS)
+    background = draw_background(rng, *([name] for name in names.values()))
     frames = [Canvas.blank(rng, (CELL, CELL), background) for _ in range(frame_count)]
     for number, name in names.items():
         frames[number - 1].paste(rng, name, between(rng, *SIZES), (0, 0, CELL, CELL))

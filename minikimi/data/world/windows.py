@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from minikimi.data.world import art
 from minikimi.data.world.canvas import Canvas, Rng, between, pick
 from minikimi.data.world.glyphs import printed
+from minikimi.data.world.holdout import cell_held_out
 from minikimi.data.world.screens import describe_icons, normalised
 
 PixelBox = tuple[int, int, int, int]
@@ -79,12 +80,16 @@ class Window(Screen):
 
 
 def draw_icons(rng: Rng, names: list[str], columns: int, background: str) -> Screen:
-    """The bare desktop: `names` in cells that are drawn."""
+    """The bare desktop: `names` in cells that are drawn, each known to its picture."""
     canvas = Canvas.blank(rng, (columns * CELL, HEIGHT), background)
     cells = canvas.cells(ROWS, columns, CELL)
-    chosen = sorted(rng.permutation(len(cells))[: len(names)].tolist())
-    for cell, i in zip(chosen, rng.permutation(len(names)).tolist(), strict=True):
-        canvas.paste(rng, names[i], between(rng, *SIZES), cells[cell])
+    while True:
+        chosen = sorted(rng.permutation(len(cells))[: len(names)].tolist())
+        placed = {cell: names[i] for cell, i in zip(chosen, rng.permutation(len(names)).tolist(), strict=True)}
+        if not any(cell_held_out(name, *divmod(cell, columns)) for cell, name in placed.items()):
+            break
+    for cell, name in placed.items():
+        canvas.paste(rng, name, between(rng, *SIZES), cells[cell])
     return Screen(canvas, {p["name"]: p["box"] for p in canvas.placements})
 
 
@@ -96,7 +101,8 @@ def draw_window(rng: Rng, app: str, buttons: list[str], background: str) -> Wind
     draw.rectangle((0, 0, width, CELL - 1), TITLE_COLOUR)
     draw.rectangle((1, HEIGHT - CELL + 1, width - 2, HEIGHT - 2), FIELD_COLOUR, INK)
     ends = [0, width - CELL]
-    left, cross_left = ends if pick(rng, [True, False]) else ends[::-1]
+    ways = [way for way in (ends, ends[::-1]) if not cell_held_out(app, 0, way[0] // CELL)]
+    left, cross_left = pick(rng, ways)
     canvas.paste(rng, app, between(rng, *SIZES), (left, 0, left + CELL, CELL))
     for i, button in enumerate(buttons):
         canvas.paste(rng, button, between(rng, *SIZES), (i * CELL, CELL, (i + 1) * CELL, 2 * CELL))
