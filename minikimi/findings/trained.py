@@ -1,6 +1,6 @@
 """The same claims in a trained run, where one exists: what its directory says, one seed and no verdict (lesson 15).
 
-Stages leave `scores.json` and `metrics.csv`, the run leaves `evaluation.json`; what is not there is not told.
+Stages leave `scores.json`, `metrics.csv` and, in rl, `gain.json`; the run leaves `evaluation.json`; what is not there is not told.
 """
 
 from __future__ import annotations
@@ -71,13 +71,21 @@ def cot(run: Path) -> str:
 
 
 def rl(run: Path) -> str:
-    before, after = (read(run / stage / "scores.json")["mean"]["score"] for stage in ("longcot", "rl"))
-    return f"mean of the mini-benchmarks {100 * before:.0f} % before (longcot) and {100 * after:.0f} % after (rl)"
+    found = read(run / "rl" / "gain.json")
+    low, high = found["gain"]["interval"]
+    return (
+        f"pass@1 on {found['problems']} held-out sums {100 * found['before']['pass@1']:.1f} % before and "
+        f"{100 * found['after']['pass@1']:.1f} % after; gain {100 * found['gain']['pass@1']:+.1f} points "
+        f"({100 * low:+.1f} to {100 * high:+.1f})"
+    )
 
 
 def length(run: Path) -> str:
-    first, last = ends(values(run, "rl", "completions/mean_length"))
-    return f"mean response {first:.0f} tokens at the start of rl, {last:.0f} at its end"
+    found = read(run / "rl" / "gain.json")
+    return (
+        f"mean response to held-out sums {found['before_length']['tokens']:.1f} tokens when the length reward began, "
+        f"{found['after']['tokens']:.1f} at the end; pass@1 {100 * found['by_length']['pass@1']:+.1f} points"
+    )
 
 
 def test_time(run: Path) -> str:

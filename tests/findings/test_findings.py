@@ -133,13 +133,18 @@ def test_a_trained_run_is_laid_beside(tmp_path: Any) -> None:
         table = {"lengths": [128, 512, 2048], "depths": [0, 1], "recall": recall}
         (tmp_path / stage / "scores.json").write_text(json.dumps({"needle_map": table, "mean": {"score": score}}))
     (tmp_path / "rl").mkdir()
-    lengths = "".join(f"{step},{40 - step}\n" for step in range(20))
-    (tmp_path / "rl" / "metrics.csv").write_text("step,completions/mean_length\n" + lengths)
+    gain = {
+        "problems": 192, "before": {"pass@1": 0.7}, "after": {"pass@1": 0.75, "tokens": 30.0},
+        "gain": {"pass@1": 0.05, "interval": [0.01, 0.1]}, "before_length": {"tokens": 40.0},
+        "by_length": {"pass@1": -0.005},
+    }  # fmt: skip
+    (tmp_path / "rl" / "gain.json").write_text(json.dumps(gain))
     (tmp_path / "evaluation.json").write_text(json.dumps({"test_time_scaling": None}))  # a model that does not think
     rows = trained_rows(tmp_path)
-    assert set(rows) == {"needle", "length_penalty"}
+    assert set(rows) == {"needle", "rl", "length_penalty"}
     assert "before 128 tokens 100 %, 512 tokens 25 %; after 128 tokens 100 %" in rows["needle"]
-    assert "40 tokens at the start of rl, 22 at its end" in rows["length_penalty"]
+    assert "192 held-out sums 70.0 % before and 75.0 % after; gain +5.0 points (+1.0 to +10.0)" in rows["rl"]
+    assert "40.0 tokens when the length reward began, 30.0 at the end; pass@1 -0.5 points" in rows["length_penalty"]
 
 
 def test_unknown_names_and_broken_results_end_in_one_line(tmp_path: Any) -> None:
