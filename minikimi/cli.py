@@ -46,13 +46,20 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     train_parser.add_argument("--help-stage", action="store_true", help="list every setting of a stage")
     train_parser.set_defaults(call=train, passes_on=True)
 
-    evaluate_parser = verbs.add_parser("evaluate", help="evaluate a finished run and write its report")
-    evaluate_parser.add_argument("run_directory", metavar="RUN", nargs="?", default="runs/small")
+    evaluate_parser = verbs.add_parser(
+        "evaluate",
+        help="evaluate a finished run and write its report",
+        epilog="Results are written into RUN; those of a model that is no run go to runs/evaluate-NAME.",
+    )
+    what = "a finished run, an official directory, or the shipped `small` (default: runs/small)"
+    evaluate_parser.add_argument("run_directory", metavar="RUN", nargs="?", default="runs/small", help=what)
     evaluate_parser.add_argument("--preset", help="take the settings of this preset (default: found by config.json)")
-    evaluate_parser.add_argument("--form", default="chat", help="chat, think (asked to), document (base), told (in words)")
+    what = "chat, think (asked to), document (base), told (in words); with --benchmark: chat or think"
+    evaluate_parser.add_argument("--form", default="chat", help=what)
     evaluate_parser.add_argument("--benchmark", metavar="NAME", help="a real benchmark instead, e.g. mmmu")
     evaluate_parser.add_argument("--limit", type=int, help="with --benchmark: only the first so many rows")
     evaluate_parser.add_argument("--data", metavar="PATH", help="with --benchmark: local data, instead of the Hub")
+    evaluate_parser.add_argument("--max-new-tokens", type=int, help="with --benchmark: default 64, or 1024 to think")
     evaluate_parser.set_defaults(call=evaluate, passes_on=False)
 
     chat_parser = verbs.add_parser("chat", help="ask a question about a picture")
@@ -130,22 +137,26 @@ def evaluate(options: argparse.Namespace, _: list[str]) -> int:
 
     run = Path(options.run_directory)
     if options.benchmark:
-        return benchmark(run, options.benchmark, Path(options.data) if options.data else None, options.limit)
-    if options.data or options.limit is not None:
-        raise UserError("--data and --limit belong to --benchmark NAME; add it")
+        data = Path(options.data) if options.data else None
+        return benchmark(run, options.benchmark, data, options.limit, options.form, options.max_new_tokens)
+    if options.data or options.limit is not None or options.max_new_tokens is not None:
+        raise UserError("--data, --limit and --max-new-tokens belong to --benchmark NAME; add it")
     form = "" if options.form == "chat" else f" --form {options.form}"
     report(run, options.preset or preset_of(run), f"minikimi evaluate {run}{form}", options.form)
     return 0
 
 
-def benchmark(directory: Path, name: str, data: Path | None, limit: int | None) -> int:
+def benchmark(
+    model: Path, name: str, data: Path | None, limit: int | None, form: str, max_new_tokens: int | None
+) -> int:
     """Run one real benchmark and print its table."""
     from rich.console import Console
 
     from minikimi.evaluation.benchmarks.harness import benchmark_table, evaluate_benchmark
 
-    Console().print(benchmark_table(evaluate_benchmark(directory, name, data, limit)))
-    print(f"written: {directory / 'benchmarks' / name}.json")
+    result, path = evaluate_benchmark(model, name, data, limit, form, max_new_tokens)
+    Console().print(benchmark_table(result))
+    print(f"written: {path}")
     return 0
 
 
@@ -153,6 +164,8 @@ def report(run: Path, preset: str, command: str, form: str = "chat") -> None:
     """Evaluate, print the table, write the report."""
     from rich.console import Console
 
+    from minikimi.checkpoint import model_directory
+    from minikimi.evaluation.facts import results_directory
     from minikimi.evaluation.report import write_report
     from minikimi.evaluation.run import evaluate_run
     from minikimi.evaluation.table import results_table
@@ -163,7 +176,7 @@ def report(run: Path, preset: str, command: str, form: str = "chat") -> None:
     console.print(
         f"training {result['minutes']:.1f} min, peak memory {result['peak_memory_gib']:.2f} GiB, {result['machine']}"
     )
-    console.print(f"report: {write_report(run)}", soft_wrap=True)
+    console.print(f"report: {write_report(results_directory(run), model_directory(run))}", soft_wrap=True)
 
 
 def chat(options: argparse.Namespace, _: list[str]) -> int:

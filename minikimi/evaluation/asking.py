@@ -103,6 +103,11 @@ def batches(lengths: Sequence[int], size: int, tokens: int) -> Iterator[list[int
         yield chosen
 
 
+def fits(model: KimiVL, prompt: Prompt, max_new_tokens: int) -> bool:
+    """Whether a prompt and its answer fit together into the model's context."""
+    return len(prompt.ids) + max_new_tokens <= model.config.text_config.max_position_embeddings
+
+
 def generate(
     model: KimiVL,
     processor: Processor,
@@ -114,12 +119,10 @@ def generate(
 ) -> list[list[int]]:
     """Greedy continuations of all prompts, in order, each without its stop token and padding.
 
-    A prompt that does not fit into the model's context together with the answer cannot be asked; it gets an empty
-    answer, which no rule accepts.
+    A prompt that does not fit (see `fits`) cannot be asked; it gets an empty answer, which no rule accepts.
     """
     model.eval()
-    context = model.config.text_config.max_position_embeddings
-    fitting = [i for i, prompt in enumerate(prompts) if len(prompt.ids) + max_new_tokens <= context]
+    fitting = [i for i, prompt in enumerate(prompts) if fits(model, prompt, max_new_tokens)]
     stops = {processor.tokenizer.special_id(name) for name in (EOS, IM_END)}
     out: list[list[int]] = [[] for _ in prompts]
     for chosen in batches([len(prompts[i].ids) for i in fitting], size, tokens):

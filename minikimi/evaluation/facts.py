@@ -45,6 +45,15 @@ def write_json(path: Path, values: Any) -> None:
     os.replace(aside, path)
 
 
+def results_directory(model: Path) -> Path:
+    """Where the results of a model are written: into its run. A model that is no run, such as the shipped `small`, is
+    left as it is; its results go to runs/evaluate-NAME. Raises `UserError` if there is no model.
+    """
+    if model_directory(model) == model / "model":
+        return model
+    return Path("runs") / f"evaluate-{model.resolve().name}"
+
+
 def preset_of(run: Path) -> str:
     """The preset whose network a finished run has, by its config. Raises `UserError` if none fits.
 

@@ -2,15 +2,15 @@
 
 Each is a few tasks of the picture world on its held-out split: combinations, values, handwriting and resolutions that
 training never draws. A task's score is the share of right answers, a benchmark's the mean of its tasks, the headline
-the mean of the seven. Beside each stand two answers that cannot see: `blind`, the same model without the pictures,
-and `prior`, the commonest training answer to that kind of question. The rows follow the Kimi-VL report (arXiv
-2504.07491), table 3; the real benchmarks are in `benchmarks/`.
+the mean of the seven. Beside each stand three answers that cannot see: `blind`, the same model without the pictures,
+`chance`, a guess among all answers, and `prior`, the commonest training answer to that kind of question. The rows
+follow the Kimi-VL report (arXiv 2504.07491), table 3; the real benchmarks are in `benchmarks/`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -47,17 +47,19 @@ BENCHMARKS = (
 )
 EXTRAS = ("arithmetic", "pages_long")
 MINI_TASKS = tuple(task for benchmark in BENCHMARKS for task in benchmark.tasks)
-SHARES = ("score", "blind", "prior", "parse_failures")
+SHARES = ("score", "blind", "chance", "prior", "parse_failures")
+NAMED_OPTIONS = {"order.first": 2}  # kinds of questions that name their options: "What came first, the dog or the cat?"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One question and what became of it. blind is None where there is nothing to hide."""
+    """One question and what became of it. blind is None where there is nothing to hide. chance: see `chance_of`."""
 
     sample: Sample
     output: str
     verdict: Verdict
     blind: bool | None
+    chance: float
     prior: bool
     tokens: int
 
@@ -82,6 +84,27 @@ def judge(sample: Sample, output: str, form: str = "chat") -> Verdict:
     return point_in_box(output, sample.facts["box"]) if sample.task == "click" else exact_match(output, sample.answer)
 
 
+def training_answers(task: str, count: int) -> tuple[dict[str, str], dict[str, int]]:
+    """By kind of question the commonest answer of a task, and how many there are, in `count` training samples."""
+    world = PictureWorld(0, "train", {task: 1.0})
+    drawn = [replace(world[i], images=[]) for i in range(count)]
+    answers: dict[str, set[str]] = {}
+    for sample in drawn:
+        answers.setdefault(sample.kind, set()).add(sample.answer)
+    return most_common_answers(drawn, count), {kind: len(found) for kind, found in answers.items()}
+
+
+def chance_of(sample: Sample, answers: Mapping[str, int]) -> float:
+    """The expected score of a uniform guess: of a point on the screen, among the options that the question names, or
+    among the `answers` that training gives to its kind of question; 0 for a kind without any.
+    """
+    if sample.task == "click":
+        left, top, right, bottom = sample.facts["box"]
+        return (right - left) * (bottom - top)
+    options = NAMED_OPTIONS.get(sample.kind) or answers.get(sample.kind)
+    return 1 / options if options else 0.0
+
+
 def run_task(
     task: str, model: KimiVL, processor: Processor, options: Settings, form: str, with_blind: bool
 ) -> list[Outcome]:
@@ -89,7 +112,7 @@ def run_task(
     if task == "desktop":
         return run_desktop(model, processor, options, form, with_blind)
     samples = held_out(task, options.seed, options.per_task)
-    prior = most_common_answers(PictureWorld(0, "train", {task: 1.0}), options.prior_samples)
+    prior, answers = training_answers(task, options.prior_samples)
     limit = options.answer_tokens + (options.thinking_tokens if any(s.solution for s in samples) else 0)
     put = partial(ask, model, processor, samples, limit, form)
     seen = put()
@@ -99,18 +122,21 @@ def run_task(
         output = str(processor.decode(ids))
         without = None if blind_ids is None else judge(sample, str(processor.decode(blind_ids)), form).right
         guess = judge(sample, prior.get(sample.kind, "")).right
-        outcomes.append(Outcome(sample, output, judge(sample, output, form), without, guess, len(ids)))
+        chance = chance_of(sample, answers)
+        outcomes.append(Outcome(sample, output, judge(sample, output, form), without, chance, guess, len(ids)))
     return outcomes
 
 
 def run_desktop(model: KimiVL, processor: Processor, options: Settings, form: str, with_blind: bool) -> list[Outcome]:
-    """Play whole episodes. The prior is never right: no action, said again and again, reaches a goal."""
+    """Play whole episodes. Neither chance nor the prior is ever right: guessed actions, or one said again and again,
+    reach no goal.
+    """
     limit = options.answer_tokens + options.thinking_tokens
     put = partial(play, model, processor, options.seed, options.per_task, limit, form)
     games = put()
     blind = [game.episode.success for game in put(blind=True)] if with_blind else [None] * len(games)
     return [
-        Outcome(told(game, (options.seed, i)), "\n".join(game.log), verdict(game), without, False, game.tokens)
+        Outcome(told(game, (options.seed, i)), "\n".join(game.log), verdict(game), without, 0.0, False, game.tokens)
         for i, (game, without) in enumerate(zip(games, blind, strict=True))
     ]
 
@@ -123,6 +149,7 @@ def task_row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "score": float(np.mean(right)),
         "interval": bootstrap([right]),
         "blind": float(np.mean(blind)) if blind else None,
+        "chance": float(np.mean([outcome.chance for outcome in outcomes])),
         "prior": float(np.mean([outcome.prior for outcome in outcomes])),
         "parse_failures": float(np.mean([outcome.verdict.answer is None for outcome in outcomes])),
         "tokens": float(np.mean([outcome.tokens for outcome in outcomes])),

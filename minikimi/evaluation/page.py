@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 from minikimi.evaluation.runfiles import number
@@ -120,18 +121,24 @@ def percent(share: Any) -> str:
 
 def heat_table(
     heads: Sequence[str], lines: Mapping[str, Sequence[Any]], full: float = 1.0, show: Callable[[float], str] = percent,
-    caption: str = "",
+    caption: str = "", notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:  # fmt: skip
     """A table whose cells are the darker the nearer their number is to `full`; a dash for None. heads[0] is the
-    corner.
+    corner. notes: rows of plain text under the heads.
     """
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    head += "".join(f"</tr><tr>{cells([name, *texts], 'soft')}" for name, texts in notes.items())
     body = "".join(
         f"<tr><td>{escape(name)}</td>{''.join(heat_cell(number(v), full, show) for v in values)}</tr>"
         for name, values in lines.items()
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f'<div class="scroll"><table class="heat">{title}<tr>{head}</tr>{body}</table></div>'
+
+
+def cells(texts: Sequence[str], kind: str = "") -> str:
+    """Texts as cells of a row."""
+    return "".join(f'<td class="{kind}">{escape(text)}</td>' for text in texts)
 
 
 def heat_cell(value: float | None, full: float, show: Callable[[float], str]) -> str:

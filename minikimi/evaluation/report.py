@@ -16,26 +16,26 @@ from minikimi.evaluation.page import STYLE, absent, count, page, panels, percent
 from minikimi.evaluation.report_samples import picture_names, picture_path, samples_section
 from minikimi.evaluation.report_scores import (
     course_section,
-    interval_of,
     needle_section,
     results_section,
     scaling_section,
 )
 from minikimi.evaluation.report_training import curves_section, load_section, rl_section
-from minikimi.evaluation.runfiles import STAGES, RunFiles, number, read_run, sequence, stage_facts, table
+from minikimi.evaluation.runfiles import STAGES, RunFiles, interval_of, number, read_run, sequence, stage_facts, table
 
 MAX_BYTES = 2_000_000
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, model: Path | None = None) -> Path:
     """Write `run_dir/report.html` from what the run directory holds, aside first and then renamed; returns its path.
+    model: the directory of the model, `run_dir/model` if None.
 
     Raises `UserError` if the directory is missing, or a JSON file in it is broken.
     """
     run = read_run(Path(run_dir))
     parts = [
         header(run), recipe_section(run), results_section(run), course_section(run), curves_section(run),
-        load_section(run), inside_section(run), needle_section(run), rl_section(run), scaling_section(run),
+        load_section(run), inside_section(run, model), needle_section(run), rl_section(run), scaling_section(run),
         cost_section(run), credits_section(),
     ]  # fmt: skip
     room = MAX_BYTES - sum(len(part.encode()) for part in parts) - len(STYLE) - 2000
@@ -92,10 +92,10 @@ def fact_texts(facts: dict[str, float]) -> list[str]:
     return [say(facts[name]) for name, say in words.items() if name in facts]
 
 
-def inside_section(run: RunFiles) -> str:
-    """Attention of a MoonViT head and positions in two dimensions, from the run's own weights."""
+def inside_section(run: RunFiles, model: Path | None = None) -> str:
+    """Attention of a MoonViT head and positions in two dimensions, from the weights in `model`, or the run's own."""
     title = "Inside the eye: attention and positions in two dimensions"
-    model = run.directory / "model"
+    model = model or run.directory / "model"
     if not (model / "config.json").is_file():
         return section(title, absent("This run has no finished model."))
     from minikimi.evaluation.inside import inside_figures, readable

@@ -10,17 +10,11 @@ from typing import Any
 from minikimi.evaluation.figures import scaling_figure
 from minikimi.evaluation.page import absent, heat_table, panels, percent, section
 from minikimi.evaluation.report_training import folded
-from minikimi.evaluation.runfiles import STAGES, RunFiles, number, rows, sequence, table
+from minikimi.evaluation.runfiles import STAGES, RunFiles, interval_of, number, rows, sequence, table
 
 LONG = ("cooldown", "long1", "long2")  # the stages around which the needle map is shown
 NOT_EVALUATED = "This run was not evaluated: there is no evaluation.json."
-HEADS = ("", "score", "", "95% interval", "blind", "prior", "n")
-
-
-def interval_of(row: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The two ends of a row's interval, if they are there."""
-    ends = [number(end) for end in sequence(row, "interval")]
-    return (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
+HEADS = ("", "score", "", "95% interval", "blind", "chance", "prior", "n")
 
 
 def results_section(run: RunFiles) -> str:
@@ -34,8 +28,8 @@ def results_section(run: RunFiles) -> str:
     form = escape(str(run.evaluation.get("form", "not recorded")))
     note = (
         "Held-out questions of seven mini-benchmarks; an answer is right or wrong, nothing between. <em>Blind</em>: "
-        "the same model without pictures. <em>Prior</em> (black mark): always the commonest training answer to this "
-        f"kind of question. Form of the questions: {form}."
+        "the same model without pictures. <em>Chance</em>: a guess among all answers. <em>Prior</em> (black mark): "
+        f"always the commonest training answer to this kind of question. Form of the questions: {form}."
     )
     more = {**rows(run.evaluation, "tasks"), **rows(run.evaluation, "extras")}
     tasks = folded("by task", score_table([result_row(name, row) for name, row in more.items()])) if more else ""
@@ -53,8 +47,8 @@ def result_row(name: str, row: Mapping[str, Any], kind: str = "") -> str:
     mark = "" if prior is None else f'<b style="left:{100 * prior:.1f}%"></b>'
     bar = f'<span class="bar"><i style="width:{100 * (score or 0):.1f}%"></i>{mark}</span>'
     about = f"<small>{escape(str(row['about']))}</small>" if "about" in row else ""
-    cells = (escape(name) + about, percent(score), bar, interval, percent(row.get("blind")), percent(prior),
-             escape(str(row.get("n", ""))))  # fmt: skip
+    cells = (escape(name) + about, percent(score), bar, interval, percent(row.get("blind")),
+             percent(row.get("chance")), percent(prior), escape(str(row.get("n", ""))))  # fmt: skip
     return f'<tr class="{kind}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
@@ -69,19 +63,27 @@ def course_section(run: RunFiles) -> str:
         name: [rows(values, "benchmarks").get(name, {}).get("score") for values in columns.values()] for name in names
     }
     lines["mean"] = means = [table(values, "mean").get("score") for values in columns.values()]
-    body = heat_table(["after", *columns], lines)
-    body += f"<p>Change of the mean: {escape(changes(list(columns), means))}.</p>"
+    forms = [str(values.get("form", "?")) for values in columns.values()]
+    body = heat_table(["after", *columns], lines, notes={"asked in": forms})
+    body += f"<p>Change of the mean: {escape(changes(list(columns), means, forms))}.</p>"
     missing = [STAGES[stage][0] for stage in STAGES if stage not in columns]
     body += absent(f"Not evaluated: {', '.join(missing)}.") if missing else ""
-    note = "From fewer questions than the table above, so a few points up or down mean little."
+    note = (
+        "From fewer questions than the table above, so a few points up or down mean little. Where the form of the "
+        "questions changes, the change is that of stage and form together."
+    )
     return section(title, body + absent(note))
 
 
-def changes(stages: list[str], means: list[Any]) -> str:
-    """The gain of each stage over the one before it that was evaluated, in points."""
-    found = [(stage, value) for stage, mean in zip(stages, means, strict=True) if (value := number(mean)) is not None]
-    pairs = pairwise(found)
-    return ", ".join(f"{stage} {100 * (now - then):+.0f}" for (_, then), (stage, now) in pairs) or "nothing to compare"
+def changes(stages: list[str], means: list[Any], forms: list[str]) -> str:
+    """The gain of each stage over the one before it that was evaluated, in points; with both forms if they differ."""
+    columns = zip(stages, means, forms, strict=True)
+    found = [(stage, value, form) for stage, mean, form in columns if (value := number(mean)) is not None]
+    texts = [
+        f"{stage} {100 * (now - then):+.0f}" + (f" (asked in {new} after {old})" if new != old else "")
+        for (_, then, old), (stage, now, new) in pairwise(found)
+    ]
+    return ", ".join(texts) or "nothing to compare"
 
 
 def needle_section(run: RunFiles) -> str:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from minikimi.evaluation import figures
-from minikimi.evaluation.page import absent, heat_table, panels, section
-from minikimi.evaluation.runfiles import STAGES, RunFiles, curve, number, read_rollouts
+from minikimi.evaluation.page import absent, cells, heat_table, panels, percent, section
+from minikimi.evaluation.runfiles import STAGES, RunFiles, curve, interval_of, number, read_rollouts, table
 
 # Columns of rl/metrics.csv and what they say.
 RL_CURVES = {
@@ -61,21 +62,55 @@ def load_section(run: RunFiles) -> str:
 
 
 def rl_section(run: RunFiles) -> str:
-    """Reward, length, zero-variance share and what else was measured, then a few rollouts to read."""
-    columns, title = run.metrics["rl"], "Reinforcement learning"
+    """What it gained, then reward, length, zero-variance share and what else was measured, then rollouts to read."""
+    columns, title, gained = run.metrics["rl"], "Reinforcement learning", gain_table(run.gain)
     if not curve(columns, "reward")[0]:
-        return section(title, absent("No rewards were recorded: there is no rl/metrics.csv with a column reward."))
+        nothing = absent("No rewards were recorded: there is no rl/metrics.csv with a column reward.")
+        return section(title, gained + nothing)
     rewards = {n: "" for n in columns if n.startswith("rewards/") and n.endswith("/mean")}
     named = {name: what for name, what in {**RL_CURVES, **rewards}.items() if curve(columns, name)[0]}
     pictures = {name: figures.curve_figure(columns, name, figures.COLOURS["rl"]) for name in named}
     lacking = [name for name in RL_CURVES if name not in named]
     meaning = "; ".join(f"{name}: {what}" for name, what in named.items() if what)
-    body = panels(pictures) + absent(f"{meaning}.")
+    body = gained + panels(pictures) + absent(f"{meaning}.")
     body += absent(f"Not recorded: {', '.join(lacking)}.") if lacking else ""
     rollouts = shown_rollouts(read_rollouts(run.directory))
     cards = "".join(map(rollout_card, rollouts))
     body += folded("rollouts of the first and the last iteration", f'<div class="cards">{cards}</div>' if cards else "")
     return section(title, body + ("" if cards else absent("No rollouts were kept.")))
+
+
+def gain_table(gain: Mapping[str, Any]) -> str:
+    """pass@1 and length on held-out problems before and after, and what changed; a line if it was not measured."""
+    names = {"before": "before", "before_length": "when the length reward began", "after": "after"}
+    lines = "".join(
+        f"<tr>{cells(gain_cells(what, table(gain, name)))}</tr>" for name, what in names.items() if name in gain
+    )
+    if not lines:
+        return absent("The gain was not measured: there is no rl/gain.json.")
+    heads = "".join(f"<th>{name}</th>" for name in ("", "pass@1", "95% interval", "pass@k", "tokens"))
+    whats = {"gain": "Gain", "by_length": "Since the length reward began"}
+    texts = [f"{what}: {change_text(table(gain, name))}." for name, what in whats.items() if name in gain]
+    scope = f"{gain.get('problems', '?')} held-out problems, {gain.get('samples', '?')} responses to each."
+    words = "".join(f"<p>{escape(text)}</p>" for text in texts)
+    return f'<div class="scroll"><table><tr>{heads}</tr>{lines}</table></div>{words}{absent(scope)}'
+
+
+def gain_cells(name: str, row: Mapping[str, Any]) -> list[str]:
+    """One model: name, pass@1, its interval, pass@k, mean tokens of a response."""
+    tokens, ends = number(row.get("tokens")), interval_of(row)
+    interval = f"{percent(ends[0])} – {percent(ends[1])}" if ends else ""
+    length = "" if tokens is None else f"{tokens:.0f}"
+    return [name, percent(row.get("pass@1")), interval, percent(row.get("pass@k")), length]
+
+
+def change_text(change: Mapping[str, Any]) -> str:
+    """`pass@1 +7.4 points (+2.7 to +12.1), tokens -23 %`."""
+    points, tokens, ends = number(change.get("pass@1")), number(change.get("tokens")), interval_of(change)
+    texts = [] if points is None else [f"pass@1 {100 * points:+.1f} points"]
+    if texts and ends:
+        texts[0] += f" ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})"
+    return ", ".join(texts + ([] if tokens is None else [f"tokens {100 * tokens - 100:+.0f} %"])) or "not recorded"
 
 
 def shown_rollouts(rollouts: list[dict[str, Any]], each: int = 4) -> list[dict[str, Any]]:

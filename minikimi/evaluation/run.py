@@ -1,6 +1,7 @@
 """Evaluate a finished run, or one stage of it, and write what was found (lesson 15).
 
-`evaluate_run` writes `runs/NAME/evaluation.json`, one JSON object:
+`evaluate_run` writes `runs/NAME/evaluation.json` (`runs/evaluate-NAME/evaluation.json` for a model that is no run), one
+JSON object:
 
     preset, command, date, machine       texts
     parameters, active_parameters        numbers; active: what one token uses
@@ -14,11 +15,13 @@
                     tasks           names of its tasks; its numbers are the unweighted means of theirs
                     score           share right, 0 to 1; interval: [low, high], 95 % by bootstrap
                     blind           the same model without the pictures
+                    chance          expected share of a guess: one over the number of answers that this kind of question
+                                    has in training, or that it names; for a click the share of the screen that is right
                     prior           the commonest training answer to this kind of question
                     parse_failures  share of outputs in which no answer was found; they count as wrong
                     n               questions, all tasks together
     tasks         {task: row without about and tasks, with benchmark (its name) and tokens (mean length of an output)}
-    mean          score, interval, blind, prior, parse_failures: unweighted over the benchmarks; n
+    mean          score, interval, blind, chance, prior, parse_failures: unweighted over the benchmarks; n
     extras        {task: row as in tasks}: arithmetic and long documents, which count in no benchmark; blind is null
                   where there is no picture
     needle_map    {lengths: [L] tokens, depths: [D] from 0 (start) to 1 (end), recall: [[...] * L] rows by length,
@@ -42,7 +45,8 @@ from typing import Any
 
 from rich.progress import Progress
 
-from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gib, write_json
+from minikimi.checkpoint import model_directory
+from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gib, results_directory, write_json
 from minikimi.evaluation.gallery import save_samples
 from minikimi.evaluation.minis import EXTRAS, MINI_TASKS, Outcome, run_minis, tables
 from minikimi.evaluation.needle import needle_map
@@ -54,14 +58,16 @@ from minikimi.training.pipeline import summary
 
 
 def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") -> dict[str, Any]:
-    """Evaluate the finished model of a run; write `run`/evaluation.json and the pictures in `run`/samples/.
+    """Evaluate a model; write evaluation.json, and pictures in samples/, into `run`, or where `results_directory` says.
 
     Raises `UserError` if the run has no finished model, the preset no settings, or the picture world lacks a task.
     """
     begin, options = time.perf_counter(), settings(preset)
-    model, processor = KimiVL.from_pretrained(run), Processor.from_pretrained(run / "model")
+    where, out = model_directory(run), results_directory(run)
+    model, processor = KimiVL.from_pretrained(where), Processor.from_pretrained(where)
     outcomes, scores = measure(model, processor, options, form, with_blind=True)
-    stages = summary(run)
+    out.mkdir(parents=True, exist_ok=True)
+    stages = summary(out)
     result = {
         "preset": preset,
         "command": command,
@@ -73,25 +79,26 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
         "stages": stages,
         **scores,
         "test_time_scaling": test_time_scaling(model, processor, options),
-        "samples": save_samples(run, outcomes, options.shown),
+        "samples": save_samples(out, outcomes, options.shown),
         "peak_memory_gib": round(peak_memory_gib(), 2),
         "seconds": round(time.perf_counter() - begin, 1),
     }
-    write_json(run / "evaluation.json", result)
+    write_json(out / "evaluation.json", result)
     return result
 
 
-def evaluate_stage(model_directory: Path, preset: str, form: str = "chat", out: Path | None = None) -> dict[str, Any]:
+def evaluate_stage(directory: Path, preset: str, form: str = "chat", out: Path | None = None) -> dict[str, Any]:
     """Evaluate the model of one stage with few questions, without the blind baseline; write scores.json.
 
-    model_directory: e.g. runs/NAME/STAGE/model. form: "told" or "document" before fine-tuning, "chat" or "think" from
-    then on. out: the file to write, by default scores.json beside the model directory. Raises as `evaluate_run`.
+    directory: of the model, e.g. runs/NAME/STAGE/model. form: "told" or "document" before fine-tuning, "chat" or
+    "think" from then on. out: the file to write, by default scores.json beside the model directory. Raises as
+    `evaluate_run`.
     """
     begin, options = time.perf_counter(), settings(preset).for_stage()
-    model, processor = KimiVL.from_pretrained(model_directory), Processor.from_pretrained(model_directory)
+    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
     _, scores = measure(model, processor, options, form, with_blind=False)
     result = {**scores, "seconds": round(time.perf_counter() - begin, 1)}
-    write_json(out or Path(model_directory).parent / "scores.json", result)
+    write_json(out or Path(directory).parent / "scores.json", result)
     return result
 
 

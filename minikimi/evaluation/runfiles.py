@@ -35,13 +35,16 @@ STAGES = {
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A run: evaluation.json, and by stage scores.json (where there is one), metrics.csv and expert_load.csv."""
+    """A run: evaluation.json, by stage scores.json (where there is one), metrics.csv and expert_load.csv, and what
+    reinforcement learning gained, rl/gain.json.
+    """
 
     directory: Path
     evaluation: dict[str, Any]
     scores: dict[str, dict[str, Any]]
     metrics: dict[str, Columns]
     loads: dict[str, Columns]
+    gain: dict[str, Any]
 
 
 def read_run(directory: Path) -> RunFiles:
@@ -55,6 +58,7 @@ def read_run(directory: Path) -> RunFiles:
         {stage: values for stage, values in scores.items() if values},
         {stage: read_columns(directory / stage / "metrics.csv") for stage in STAGES},
         {stage: read_columns(directory / stage / "expert_load.csv") for stage in STAGES},
+        read_object(directory / "rl" / "gain.json"),
     )
 
 
@@ -127,6 +131,12 @@ def sequence(values: Mapping[str, Any], name: str) -> list[Any]:
     """The list `values[name]`; an empty one if it is missing or something else."""
     found = values.get(name)
     return found if isinstance(found, list) else []
+
+
+def interval_of(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The two ends of a row's interval, if they are there."""
+    ends = [number(end) for end in sequence(row, "interval")]
+    return (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
 
 
 def stage_facts(run: RunFiles, stage: str) -> dict[str, float]:

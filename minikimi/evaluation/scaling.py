@@ -38,9 +38,12 @@ def think(
 
 
 def until_closed(processor: Processor, ids: Sequence[int], limit: int) -> list[int]:
-    """The ids of what was written before the first ◁/think▷, at most `limit` of them."""
+    """The ids of what was written before the first ◁/think▷, at most `limit` of them. Control tokens are left out: fed
+    back, they would open a turn or a picture.
+    """
     thought, closed, _ = str(processor.decode(ids)).partition(END_THINK)
-    return (processor.tokenizer.encode(thought) if closed else list(ids))[:limit]
+    ordinary = [i for i in ids if i < processor.tokenizer.base_size]
+    return (processor.tokenizer.encode(thought) if closed else ordinary)[:limit]
 
 
 def answer_after(

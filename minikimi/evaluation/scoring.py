@@ -30,13 +30,17 @@ def normalise(text: str) -> str:
     return " ".join(text.split()).removesuffix(".")
 
 
+def without_thinking(output: str) -> str | None:
+    """The output as it stands, but for its thinking; None if the thinking never ends."""
+    if THINK not in output:
+        return output
+    _, closed, rest = output.rpartition(END_THINK)
+    return rest if closed else None
+
+
 def final_answer(output: str) -> str | None:
     """What follows the thinking, if there is any; None if the thinking never ends or nothing follows it."""
-    if THINK in output:
-        _, closed, output = output.rpartition(END_THINK)
-        if not closed:
-            return None
-    return normalise(output) or None
+    return normalise(without_thinking(output) or "") or None
 
 
 def running_text_answer(output: str) -> str:

@@ -17,7 +17,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     """The numbers of one row."""
     low, high = row["interval"]
     interval = f"{100 * low:.0f} – {100 * high:.0f} %"
-    shares = [percent(row[name]) for name in ("blind", "prior", "parse_failures")]
+    shares = [percent(row[name]) for name in ("blind", "chance", "prior", "parse_failures")]
     return [percent(row["score"]), interval, *shares, str(row["n"])]
 
 
@@ -25,7 +25,7 @@ def results_table(evaluation: Mapping[str, Any]) -> Table:
     """Seven rows and their mean; the rows of single tasks are in evaluation.json."""
     table = Table(title=f"Held-out questions (form: {evaluation['form']})")
     table.add_column("benchmark")
-    for name in ("score", "95 % interval", "blind", "prior", "not parsed", "n"):
+    for name in ("score", "95 % interval", "blind", "chance", "prior", "not parsed", "n"):
         table.add_column(name, justify="right")
     for name, row in evaluation["benchmarks"].items():
         table.add_row(name, *cells(row))

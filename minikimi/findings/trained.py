@@ -1,6 +1,7 @@
 """The same claims in a trained run, where one exists: what its directory says, one seed and no verdict (lesson 15).
 
-Stages leave `scores.json`, `metrics.csv` and, in rl, `gain.json`; the run leaves `evaluation.json`; what is not there is not told.
+Stages leave `scores.json`, `metrics.csv` and, in rl, `gain.json`; the run leaves `evaluation.json`. What is not there
+is not told.
 """
 
 from __future__ import annotations

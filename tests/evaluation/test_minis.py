@@ -80,15 +80,43 @@ def test_a_perfect_model_gets_everything_and_nothing_blind(perfect: dict[str, li
     for row in [*result["benchmarks"].values(), *result["tasks"].values(), result["mean"]]:
         assert row["score"] == 1 and row["blind"] == 0 and row["parse_failures"] == 0
         assert row["interval"] == pytest.approx([1, 1])
-        assert row["prior"] < 0.6
+        assert row["prior"] < 0.6 and 0 <= row["chance"] < 0.5
     assert result["extras"]["arithmetic"]["blind"] is None  # it has no picture to hide
     assert result["mean"]["n"] == 6 * len(MINI_TASKS)
     assert list(result["benchmarks"]["maths"]["tasks"]) == ["chart", "sum", "count"]
 
 
+def test_chance_is_the_expected_score_of_a_guess(perfect: dict[str, list[Outcome]]) -> None:
+    rows = tables(perfect)["tasks"]
+    assert rows["motion"]["chance"] == 1 / 4  # left, right, up, down
+    assert rows["desktop"]["chance"] == 0
+    shares = []
+    for found in perfect["click"]:
+        (left, top, right, bottom), (width, height) = found.sample.facts["box"], found.sample.images[0].size
+        shares.append((right - left) * width * (bottom - top) * height / (width * height))
+    assert rows["click"]["chance"] == pytest.approx(np.mean(shares)) and 0.01 < np.mean(shares) < 0.2
+    for found in perfect["order"]:  # "What came first, the dog or the cat?" names two
+        assert (found.chance == 1 / 2) is (" or the " in found.sample.question)
+        assert (found.chance < 1 / 5) is (" or the " not in found.sample.question)
+    means = [np.mean([rows["click"]["chance"], 0]), tables(perfect)["benchmarks"]["agent"]["chance"]]
+    assert means[0] == pytest.approx(means[1])  # averaged as scores are
+
+
+def test_chance_counts_the_different_answers_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five answers to one kind of question, three of them different; a kind that training never asks has none."""
+    said = {"cat": "thing", "dog": "thing", "left": "place", "owl": "thing"}
+    drawn = ["cat", "cat", "left", "dog", "owl", "cat"]
+    world = [Sample("x", "where", [], [], answer, facts={"kind": said[answer]}) for answer in drawn]
+    monkeypatch.setattr(minis, "PictureWorld", lambda *_: [*world, replace(world[0], answer="late")])
+    prior, answers = minis.training_answers("where", 6)
+    assert prior == {"thing": "cat", "place": "left"} and answers == {"thing": 3, "place": 1}
+    assert [minis.chance_of(sample, answers) for sample in (world[0], world[2])] == [1 / 3, 1]
+    assert minis.chance_of(replace(world[0], facts={"kind": "colour"}), answers) == 0
+
+
 def outcome(task: str, right: bool) -> Outcome:
     sample = Sample("x", task, [{"role": "user", "content": "?"}], [], "a")
-    return Outcome(sample, "a", Verdict("a" if right else None, right), False, False, 1)
+    return Outcome(sample, "a", Verdict("a" if right else None, right), False, 0.25, False, 1)
 
 
 def test_means_are_unweighted_over_tasks_and_then_over_benchmarks() -> None:
@@ -100,7 +128,10 @@ def test_means_are_unweighted_over_tasks_and_then_over_benchmarks() -> None:
     assert result["mean"]["score"] == pytest.approx(1 / 21)
     assert result["mean"]["interval"] == pytest.approx([1 / 21, 1 / 21])
     assert result["mean"]["parse_failures"] == pytest.approx(20 / 21)
-    assert results_table(result | {"form": "chat"}).row_count == len(BENCHMARKS) + 1
+    printed = results_table(result | {"form": "chat"})
+    assert printed.row_count == len(BENCHMARKS) + 1
+    columns = {str(column.header): list(column.cells)[-1] for column in printed.columns}
+    assert (columns["blind"], columns["chance"], columns["prior"]) == ("0 %", "25 %", "0 %")
 
 
 def test_the_desktop_counts_reached_goals_not_right_actions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,14 @@ from minikimi.training import pipeline
 
 SCORES = (0.81, 0.64, 0.42, 0.93, 0.5, 0.37, 0.7)
 EVIL = "<script>alert(1)</script> & \"'"
+GAIN = {
+    "problems": 192, "samples": 4,
+    "before": {"pass@1": 0.41, "interval": [0.36, 0.46], "pass@k": 0.66, "tokens": 30.4},
+    "after": {"pass@1": 0.484, "interval": [0.43, 0.54], "pass@k": 0.67, "tokens": 23.4},
+    "gain": {"pass@1": 0.074, "interval": [0.027, 0.121], "tokens": 0.77},
+    "before_length": {"pass@1": 0.47, "interval": [0.41, 0.52], "pass@k": 0.68, "tokens": 31.0},
+    "by_length": {"pass@1": 0.014, "interval": [-0.01, 0.038], "tokens": 0.755},
+}  # fmt: skip
 RL_COLUMNS = ("reward", "success", "completions/mean_length", "frac_reward_zero_std", "entropy", "rewards/exact/mean")
 
 
@@ -43,6 +51,7 @@ def fake_run(run: Path, samples: int = 24) -> Path:
         (run / stage / "scores.json").write_text(json.dumps(scores(0.1 * number)))
     rollouts = [rollout(i, j) for i in range(3) for j in range(4)]
     (run / "rl" / "rollouts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rollouts))
+    (run / "rl" / "gain.json").write_text(json.dumps(GAIN))
     (run / "samples").mkdir()
     for i in range(samples):
         for name in image_names(i):
@@ -74,7 +83,14 @@ def expert_loads() -> str:
 
 
 def row(score: float, n: int = 200) -> dict:
-    return {"score": score, "interval": [score - 0.06, score + 0.06], "blind": score / 4, "prior": score / 5, "n": n}
+    return {
+        "score": score,
+        "interval": [score - 0.06, score + 0.06],
+        "blind": score / 4,
+        "chance": score / 6,
+        "prior": score / 5,
+        "n": n,
+    }
 
 
 def scores(shift: float = 0.0) -> dict:
@@ -197,7 +213,8 @@ def test_the_score_table_holds_the_numbers(html: str) -> None:
     table = part(html, "What it learnt")
     maths = re.search(r'<tr class=""><td>maths<small>about maths</small></td>.*?</tr>', table, re.S)
     assert maths and all(
-        cell in maths[0] for cell in ("42%", "36% – 48%", "10%", "8%", "200", "width:42.0%", "left:8.4%")
+        cell in maths[0]
+        for cell in ("42%", "36% – 48%", "10%", "<td>7%</td><td>8%</td>", "200", "width:42.0%", "left:8.4%")
     )
     assert '<tr class="mean"><td>mean</td><td>62%' in table
     arithmetic = re.search(r"<tr class=\"\"><td>arithmetic</td>.*?</tr>", table, re.S)
@@ -256,10 +273,57 @@ def test_rollouts_of_the_first_and_last_iteration(html: str) -> None:
     assert [rl.count(f"iteration {i} ·") for i in range(3)] == [4, 0, 4]
 
 
+def test_what_reinforcement_learning_gained(html: str, tmp_path: Path) -> None:
+    rl = part(html, "Reinforcement learning")
+    names = ["before", "when the length reward began", "after"]
+    assert re.findall(r"<tr><td class=\"\">(.*?)</td>", rl) == names
+    cells = [f'<td class="">{text}</td>' for text in ("after", "48%", "43% – 54%", "67%", "23")]
+    assert "".join(cells) in rl
+    assert "Gain: pass@1 +7.4 points (+2.7 to +12.1), tokens -23 %." in rl
+    assert "Since the length reward began: pass@1 +1.4 points (-1.0 to +3.8), tokens -24 %." in rl
+    assert "192 held-out problems, 4 responses to each." in rl
+    (tmp_path / "rl").mkdir()
+    for values in ({"before": 3, "gain": [EVIL], EVIL: EVIL}, {"before": {}, "gain": {}, "problems": EVIL}):
+        (tmp_path / "rl" / "gain.json").write_text(json.dumps(values))
+        text = report.rl_section(read_run(tmp_path))
+        assert "Gain: not recorded." in text and "No rewards were recorded" in text and "<script" not in text
+        assert "length reward" not in text
+
+
+def test_scores_in_different_forms_say_so(tmp_path: Path) -> None:
+    forms = {"text": "told", "align": "document", "joint": "document", "sft": "chat", "rl": None}
+    for number, (stage, form) in enumerate(forms.items()):
+        values = scores(0.1 * number) | {"form": form}
+        if form is None:
+            del values["form"]
+        (tmp_path / stage).mkdir()
+        (tmp_path / stage / "scores.json").write_text(json.dumps(values))
+    course = report.course_section(read_run(tmp_path))
+    assert re.findall(r'<td class="soft">(.*?)</td>', course) == [
+        "asked in",
+        "told",
+        "document",
+        "document",
+        "chat",
+        "?",
+    ]
+    changes = (
+        "align +6 (asked in document after told), joint +6, sft +6 (asked in chat after document), rl +6 (asked in ?"
+    )
+    assert changes in course
+
+
+def test_a_model_elsewhere_is_looked_into(bare: Path, whole: Path) -> None:
+    assert "This run has no finished model." in write_report(bare).read_text()
+    text = write_report(bare, whole / "model").read_text()
+    assert "This run has no finished model." not in text and "could not be read" not in text
+
+
 MISSING = {  # what is taken away: the section that then says so, and how
     "evaluation.json": (report.results_section, "This run was not evaluated"),
     "sft/metrics.csv": (report.curves_section, "No metrics of: Fine-tuning."),
     "rl/metrics.csv": (report.rl_section, "No rewards were recorded"),
+    "rl/gain.json": (report.rl_section, "The gain was not measured"),
     "rl/rollouts.jsonl": (report.rl_section, "No rollouts were kept"),
     "cooldown/scores.json": (report.needle_section, "No needle map: after cooldown."),
     "text/scores.json": (report.course_section, "Not evaluated: Text."),

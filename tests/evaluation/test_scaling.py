@@ -78,6 +78,10 @@ def test_thinking_is_cut_at_its_mark_and_at_the_limit() -> None:
     assert until_closed(PROCESSOR, ids, 0) == []
     unfinished = ENCODE("2 + 3")
     assert until_closed(PROCESSOR, unfinished, 100) == unfinished
+    controls = [PROCESSOR.tokenizer.special_id(name) for name in ("<|media_pad|>", "<|im_user|>", "[BOS]")]
+    mixed = [controls[0], *unfinished[:1], *controls, *unfinished[1:], controls[1]]
+    assert until_closed(PROCESSOR, mixed, 100) == unfinished  # fed back, they would open a turn or a picture
+    assert until_closed(PROCESSOR, mixed, 1) == unfinished[:1]  # and they take no room
 
 
 def test_a_model_that_never_ends_its_thinking_does_not_think() -> None:

@@ -11,6 +11,7 @@ from minikimi.evaluation.scoring import (
     final_answer,
     point_in_box,
     running_text_answer,
+    without_thinking,
 )
 
 
@@ -28,6 +29,19 @@ from minikimi.evaluation.scoring import (
 )
 def test_the_answer_is_what_follows_the_thinking(output: str, answer: str | None) -> None:
     assert final_answer(output) == answer
+
+
+@pytest.mark.parametrize(
+    ("output", "rest"),
+    [
+        ("The answer.\n 8.", "The answer.\n 8."),  # as it stands
+        ("◁think▷a.◁/think▷\nb c.", "\nb c."),
+        ("◁think▷a", None),
+        ("◁think▷a◁/think▷", ""),
+    ],
+)
+def test_only_the_thinking_is_cut_off(output: str, rest: str | None) -> None:
+    assert without_thinking(output) == rest
 
 
 def test_exact_match_wants_the_whole_answer_in_its_case() -> None:

@@ -6,7 +6,6 @@ errors; it returns one item, or for MMBench one for every rotation of the option
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,6 +24,7 @@ from minikimi.evaluation.benchmarks.choices import (
 )
 from minikimi.evaluation.benchmarks.distance import score_anls
 from minikimi.evaluation.benchmarks.item import Item, image_parts, text_part
+from minikimi.evaluation.benchmarks.literals import literal_list
 from minikimi.evaluation.benchmarks.mathvista import score_mathvista
 from minikimi.evaluation.benchmarks.media import frames, pages
 from minikimi.evaluation.benchmarks.mmlongbench import score_mmlongbench
@@ -40,10 +40,7 @@ MAX_CELL = 20_000  # characters of a cell that is read as a list
 def written_list(cell: Any, where: str) -> list[str]:
     """A list of texts that may be written as one text, as MMMU's options are; read as a literal, never run."""
     if isinstance(cell, str):
-        try:
-            cell = ast.literal_eval(cell) if len(cell) <= MAX_CELL else None
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            cell = None
+        cell = literal_list(cell, MAX_CELL)
     if not isinstance(cell, list | tuple):
         raise UserError(f"{where}: expected a list, or one written as text; is this the right benchmark?")
     return [str(entry) for entry in cell]

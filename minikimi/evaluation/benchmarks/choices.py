@@ -2,8 +2,8 @@
 
 MMMU takes the *last* letter it finds and throws dice if there is none; MMBench takes a letter only if it is the only
 one, and counts a question only if all rotations of its options are answered right; EgoSchema takes the *first*. The
-same output can thus be right in one and wrong in another. Sources: the evaluation programs of MMMU (arXiv
-2311.16502), VLMEvalKit for MMBench (arXiv 2307.06281), lmms-eval for EgoSchema (arXiv 2308.09126).
+same output can thus be right in one and wrong in another. Sources: lmms-eval for MMMU (arXiv 2311.16502) and EgoSchema
+(arXiv 2308.09126), VLMEvalKit for MMBench (arXiv 2307.06281).
 """
 
 from __future__ import annotations
@@ -24,20 +24,29 @@ def option_lines(options: list[str]) -> tuple[str, dict[str, str]]:
 
 
 def mmmu_letter(output: str, options: Mapping[str, str]) -> Found:
-    """MMMU: `(A)`, else a free-standing `A`, else `A.`; else, in more than five words, the text of an option. Of
-    several the one whose last occurrence comes last.
+    """MMMU, as `parse_multi_choice_response` of lmms-eval has it: `(A)`, else `A` before a blank, else `A.`; else, in
+    more than five words, the text of an option. Of several the one whose last occurrence comes last; that of a letter
+    without brackets counts between blanks only, and where none has one the first option is taken.
+
+    MMMU's own program wants blanks on both sides and has no `A.`: it throws dice for "B. a wave". Here even the last
+    letter of a word counts ("NASA says"); its branch is "within a word", and `strict` does not take it.
     """
     for mark in ",.!?;:'":
         output = output.strip(mark)
     padded = f" {output} "
-    for branch, pattern in (("bracket", "({})"), ("letter", " {} "), ("letter and stop", "{}.")):
-        last = {letter: padded.rfind(pattern.format(letter)) for letter in options}
-        if max(last.values(), default=-1) >= 0:
-            return max(last, key=lambda letter: last[letter]), branch
-    if len(padded.split()) > 5:
-        last = {letter: padded.lower().rfind(text.lower()) for letter, text in options.items()}
-        if max(last.values(), default=-1) >= 0:
-            return max(last, key=lambda letter: last[letter]), "option text"
+    lowered = padded.lower()
+    for branch, form, place in (
+        ("bracket", "({})", "({})"),
+        ("letter", "{} ", " {} "),
+        ("letter and stop", "{}.", " {} "),
+    ):
+        if found := [letter for letter in options if form.format(letter) in padded]:
+            chosen = max(found, key=lambda letter: padded.rfind(place.format(letter)))
+            free = re.search(rf"(?<!\w){re.escape(form.format(chosen))}", padded)
+            return chosen, branch if free else "within a word"
+    said = [letter for letter, text in options.items() if text.lower() in lowered]
+    if said and len(padded.split()) > 5:
+        return max(said, key=lambda letter: lowered.rfind(options[letter].lower())), "option text"
     return None, "none"
 
 
@@ -49,7 +58,8 @@ def mmbench_letter(output: str, options: Mapping[str, str]) -> Found:
     letters = [letter for letter in options if letter in words]
     if len(letters) == 1 and not ("A" in words and len(words) > 3):
         return letters[0], "letter"
-    texts = [letter for letter, text in options.items() if str(text).lower() in output.lower()]
+    brief = len(output) <= 2 * sum(map(len, options.values()))  # in a long output any text may occur
+    texts = [letter for letter, text in options.items() if brief and text.lower() in output.lower()]
     return (texts[0], "option text") if len(texts) == 1 else (None, "none")
 
 
@@ -67,10 +77,11 @@ def egoschema_letter(output: str, options: Mapping[str, str]) -> Found:
 
 
 def score_mmmu(output: str, answer: str, options: Mapping[str, str], item_id: str) -> Score:
-    """Official: dice for an unreadable answer. Strict: wrong."""
+    """Official: dice for an unreadable answer. Strict: wrong, and so is a letter within a word."""
     letter, branch = mmmu_letter(output, options)
     chosen = letter or guess(item_id, list(options))
-    return Score(float(chosen == answer), float(letter == answer), letter, branch if letter else "dice")
+    strict = letter == answer and branch != "within a word"
+    return Score(float(chosen == answer), float(strict), letter, branch if letter else "dice")
 
 
 def score_mmbench(output: str, answer: str, options: Mapping[str, str], item_id: str) -> Score:

@@ -1,10 +1,12 @@
 """Run one real benchmark on a model: ask every item, score it twice, say how much was not readable (lesson 15).
 
-    minikimi evaluate MODEL --benchmark mmmu --limit 50 --data PATH
+    minikimi evaluate RUN --benchmark mmmu --limit 50 --data PATH --form think --max-new-tokens 2048
 
-writes `MODEL/benchmarks/mmmu.json`: for every item the raw output, the parsed answer, the branch of the parser that
-found it and both scores, and over all of them `official` and `strict` (shares, 0 to 1, with 95 % bootstrap intervals),
-the parse-failure rate and n. No judge is asked; the file says so.
+writes `RUN/benchmarks/mmmu.json` (`runs/evaluate-NAME/benchmarks/mmmu.json` for a model that is no run): for every item
+the raw output, the parsed answer, the branch of the parser that found it and both scores, and over all of them
+`official` and `strict` (shares, 0 to 1, with 95 % bootstrap intervals), `policy` (how each of the two counts), the
+parse-failure rate and n. A prompt longer than the model's context is not asked (`asked: false`): wrong, without dice,
+and counted in `not_asked`. No judge is asked; the file says so.
 """
 
 from __future__ import annotations
@@ -20,14 +22,16 @@ import yaml
 from rich.progress import Progress
 from rich.table import Table
 
+from minikimi.checkpoint import model_directory
 from minikimi.config import UserError
-from minikimi.evaluation.asking import chat_prompt, generate
+from minikimi.data.forms import THINK
+from minikimi.evaluation.asking import Prompt, chat_prompt, fits, generate
 from minikimi.evaluation.benchmarks.adapters import ADAPTERS
 from minikimi.evaluation.benchmarks.item import Item, Score
 from minikimi.evaluation.benchmarks.mmlongbench import f1
 from minikimi.evaluation.benchmarks.rows import load_rows
-from minikimi.evaluation.facts import write_json
-from minikimi.evaluation.scoring import bootstrap, final_answer
+from minikimi.evaluation.facts import results_directory, write_json
+from minikimi.evaluation.scoring import bootstrap, without_thinking
 from minikimi.evaluation.table import percent
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
@@ -35,6 +39,9 @@ from minikimi.training.pipeline import CONFIGS
 
 SOURCES = CONFIGS / "benchmarks.yaml"
 AT_ONCE = 16  # items whose pictures are held in memory together
+ROOM = {"chat": 64, "think": 1024}  # new tokens by form, where none are asked for
+POLICIES = {"official": "the published rule", "strict": "exact"}
+MMBENCH_POLICIES = {"official": "circular, dice for the unreadable", "strict": "circular, exact"}
 
 
 def source_of(name: str) -> dict[str, Any]:
@@ -54,36 +61,53 @@ def items(name: str, data: Path | None = None, limit: int | None = None) -> Iter
 
 
 def score_output(item: Item, output: str) -> Score:
-    """The item's rule on what follows the thinking; thinking without end is scored as silence."""
-    return item.score(final_answer(output) or "")
+    """The item's rule on what follows the thinking, as it stands; thinking without end is scored as silence."""
+    return item.score(without_thinking(output) or "")
+
+
+def prompt_of(processor: Processor, item: Item, begun: Sequence[int]) -> Prompt:
+    """The item as a turn of the user, and the ids `begun` of the answer."""
+    return chat_prompt(processor, [{"role": "user", "content": item.content}], item.images).followed_by(begun)
 
 
 def run_benchmark(
-    model: KimiVL, processor: Processor, name: str, data: Path | None, limit: int | None, max_new_tokens: int = 64
+    model: KimiVL,
+    processor: Processor,
+    name: str,
+    data: Path | None,
+    limit: int | None,
+    form: str = "chat",
+    max_new_tokens: int | None = None,
 ) -> dict[str, Any]:
-    """Ask and score all items; returns what `MODEL/benchmarks/NAME.json` holds."""
+    """Ask and score all items; returns what `RUN/benchmarks/NAME.json` holds. In the form `think`, ◁think▷ is written
+    for the model and counts as part of its output. max_new_tokens: 64 in `chat`, 1024 in `think` if None.
+    """
+    room = ROOM[form] if max_new_tokens is None else max_new_tokens
+    begun = processor.tokenizer.encode(THINK) if form == "think" else []
     stream, answered = items(name, data, limit), []
     with Progress(transient=True) as bar:
         line = bar.add_task(name, total=None)
         while chunk := list(islice(stream, AT_ONCE)):
-            prompts = [
-                chat_prompt(processor, [{"role": "user", "content": item.content}], item.images) for item in chunk
-            ]
-            for item, ids in zip(chunk, generate(model, processor, prompts, max_new_tokens), strict=True):
-                answered.append(record(item, str(processor.decode(ids))))
+            prompts = [prompt_of(processor, item, begun) for item in chunk]
+            outputs = generate(model, processor, prompts, room)
+            for item, prompt, ids in zip(chunk, prompts, outputs, strict=True):
+                output = str(processor.decode([*begun, *ids])) if fits(model, prompt, room) else None
+                answered.append(record(item, output))
             bar.advance(line, len(chunk))
     if not answered:
         raise UserError(f"{name}: the data holds no rows; check --data and --limit")
-    return {"benchmark": name, "source": source_of(name), "judge": "none", **summary(name, answered), "items": answered}
+    asked_how = {"judge": "none", "form": form, "max_new_tokens": room}
+    return {"benchmark": name, "source": source_of(name), **asked_how, **summary(name, answered), "items": answered}
 
 
-def record(item: Item, output: str) -> dict[str, Any]:
-    """One line of the results."""
-    score = score_output(item, output)
+def record(item: Item, output: str | None) -> dict[str, Any]:
+    """One line of the results; output: None for an item that was not asked."""
+    score = Score(0.0, 0.0, None, "not asked") if output is None else score_output(item, output)
     return {
         "id": item.id,
         "group": item.group or item.id,
-        "output": output,
+        "asked": output is not None,
+        "output": output or "",
         "parsed": score.parsed,
         "branch": score.branch,
         "official": score.official,
@@ -100,12 +124,14 @@ def summary(name: str, answered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for line in answered:
         groups.setdefault(line["group"], []).append(line)
-    result: dict[str, Any] = {"n": len(groups), "asked": len(answered)}
+    asked = [line for line in answered if line["asked"]]
+    result: dict[str, Any] = {"n": len(groups), "asked": len(asked), "not_asked": len(answered) - len(asked)}
+    result["policy"] = MMBENCH_POLICIES if name == "mmbench" else POLICIES
     for policy in ("official", "strict"):
         values = [min(line[policy] for line in group) for group in groups.values()]
         result[policy] = float(np.mean(values))
         result[f"{policy}_interval"] = bootstrap([values])
-    result["parse_failures"] = float(np.mean([line["parsed"] is None for line in answered]))
+    result["parse_failures"] = sum(line["parsed"] is None for line in asked) / max(len(asked), 1)
     result["branches"] = dict(Counter(line["branch"] for line in answered).most_common())
     if name == "mmbench":
         result["vanilla"] = float(np.mean([group[0]["official"] for group in groups.values()]))
@@ -117,28 +143,40 @@ def summary(name: str, answered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def benchmark_table(result: Mapping[str, Any]) -> Table:
     """The numbers for the terminal."""
-    table = Table(title=f"{result['benchmark']} (judge: {result['judge']})")
-    for head in ("policy", "score", "95 % interval", "n", "not parsed"):
+    table = Table(title=f"{result['benchmark']} (judge: {result['judge']}, form: {result['form']})")
+    for head in ("policy", "score", "95 % interval", "n", "not parsed", "not asked"):
         table.add_column(head, justify="left" if head == "policy" else "right")
-    for policy in ("official", "strict"):
+    for policy, meaning in result["policy"].items():
         low, high = result[f"{policy}_interval"]
         shares = (percent(result[policy]), f"{100 * low:.0f} – {100 * high:.0f} %")
-        table.add_row(policy, *shares, str(result["n"]), percent(result["parse_failures"]))
-    for extra in ("vanilla", "f1"):
+        left = (percent(result["parse_failures"]), str(result["not_asked"]))
+        table.add_row(f"{policy} ({meaning})", *shares, str(result["n"]), *left)
+    for extra, label in (("vanilla", "vanilla (first rotation, dice)"), ("f1", "F1")):
         if extra in result:
-            table.add_row(extra, percent(result[extra]), "", str(result["n"]), "")
+            table.add_row(label, percent(result[extra]), "", str(result["n"]))
     return table
 
 
-def evaluate_benchmark(directory: Path, name: str, data: Path | None, limit: int | None) -> dict[str, Any]:
-    """Load a model, run a benchmark, write `directory`/benchmarks/`name`.json. Raises `UserError` for bad input."""
-    from minikimi.checkpoint import model_directory
-
+def evaluate_benchmark(
+    model: Path,
+    name: str,
+    data: Path | None,
+    limit: int | None,
+    form: str = "chat",
+    max_new_tokens: int | None = None,
+) -> tuple[dict[str, Any], Path]:
+    """Load a model, run a benchmark, write benchmarks/`name`.json in the directory of its results; returns what was
+    written, and where. Raises `UserError` for bad input.
+    """
     source_of(name)  # before the model, so that a misspelt name answers at once
-    if limit is not None and limit < 1:
-        raise UserError(f"--limit {limit}: give at least 1")
-    where = model_directory(directory)
-    result = run_benchmark(KimiVL.from_pretrained(where), Processor.from_pretrained(where), name, data, limit)
-    (directory / "benchmarks").mkdir(exist_ok=True)
-    write_json(directory / "benchmarks" / f"{name}.json", result)
-    return result
+    if form not in ROOM:
+        raise UserError(f"--form {form}: a real benchmark is asked in the forms {' and '.join(ROOM)}")
+    for option, value in (("--limit", limit), ("--max-new-tokens", max_new_tokens)):
+        if value is not None and value < 1:
+            raise UserError(f"{option} {value}: give at least 1")
+    where, path = model_directory(model), results_directory(model) / "benchmarks" / f"{name}.json"
+    loaded = KimiVL.from_pretrained(where), Processor.from_pretrained(where)
+    result = run_benchmark(*loaded, name, data, limit, form, max_new_tokens)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result)
+    return result, path

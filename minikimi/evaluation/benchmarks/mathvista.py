@@ -19,28 +19,39 @@ MAX_DIGITS = 40
 
 
 def number(text: str) -> float | None:
-    """A finite number written in at most 40 characters, else None."""
+    """A finite number written in at most 40 characters and without commas, as published programs read it, else None."""
     try:
-        value = float(text.replace(",", "")) if len(text) <= MAX_DIGITS else float("nan")
+        value = float(text) if len(text) <= MAX_DIGITS else float("nan")
     except ValueError:
         return None
     return value if abs(value) < 1e300 else None
 
 
 def extract(output: str, choices: Sequence[str] | None, answer_type: str) -> tuple[str, str]:
-    """(answer, branch): a bare answer as it stands, else by rule: `(B)`, what follows "answer is", the last number."""
-    output = output.strip()
-    bare = output in choices if choices else answer_type in ("integer", "float") and number(output) is not None
-    if bare or not output:
-        return output, "bare" if bare else "none"
+    """(answer, branch): a bare answer as it stands, else by rule: the letter of a choice, the last number, what follows
+    "answer is". Commas within numbers are left out.
+    """
+    output, numeric = output.strip(), not choices and answer_type in ("integer", "float")
+    bare = output.replace(",", "") if numeric else output
+    if number(bare) is not None if numeric else output in (choices or ()):
+        return bare, "bare"
+    if not output:
+        return output, "none"
     quoted = re.search(r'answer is "?([^"\n]{1,200}?)"?\.?\s*$', output, re.IGNORECASE)
     if choices:
-        letters = re.findall(r"\(([A-Za-z])\)", output) or re.findall(r"(?<!\w)[A-Z](?!\w)", output)
-        if letters:
-            return letters[-1].upper(), "rule: letter"
-    elif answer_type in ("integer", "float") and (numbers := NUMBER.findall(output.replace(",", ""))):
+        own = letters_of(choices)  # "I think it is blue" says no I
+        bracketed = [letter.upper() for letter in re.findall(r"\(([A-Za-z])\)", output)]
+        for found in (bracketed, re.findall(r"(?<!\w)[A-Z](?!\w)", output)):
+            if letters := [letter for letter in found if letter in own]:
+                return letters[-1], "rule: letter"
+    elif numeric and (numbers := NUMBER.findall(bare)):
         return numbers[-1], "rule: last number"
     return (quoted[1].strip(), "rule: answer is") if quoted else (output, "rule: whole output")
+
+
+def letters_of(choices: Sequence[str]) -> list[str]:
+    """The letters that stand for the choices: A, B, ..."""
+    return [chr(ord("A") + i) for i in range(len(choices))]
 
 
 def typed(text: str, choices: Sequence[str] | None, answer_type: str, precision: Any) -> str | None:
@@ -48,7 +59,7 @@ def typed(text: str, choices: Sequence[str] | None, answer_type: str, precision:
     text as it is.
     """
     if choices:
-        letters = [chr(ord("A") + i) for i in range(len(choices))]
+        letters = letters_of(choices)
         text = match[1].upper() if (match := re.search(r"\(([A-Za-z])\)", text)) else text
         if text in letters:
             return choices[letters.index(text)]
@@ -68,6 +79,6 @@ def score_mathvista(
     if branch == "none":
         return Score(0.0, 0.0, None, branch)
     official = typed(extracted, choices, answer_type, precision) == answer
-    letter = bool(choices) and re.fullmatch(r"\(?[A-Z]\)?\.?", output.strip()) is not None
+    letter = branch == "rule: letter" and re.fullmatch(r"\(?[A-Z]\)?\.?", output.strip()) is not None
     plain = branch == "bare" or letter or (not choices and answer_type not in ("integer", "float"))
     return Score(float(official), float(official and plain), extracted, branch)

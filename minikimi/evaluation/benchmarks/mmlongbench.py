@@ -2,24 +2,24 @@
 
 Int: equal. Float: within one percent or equal after rounding, also at 100 times or a hundredth (percentages). Str:
 cleaned, then exact for addresses, dates, pages and the like, else ANLS. List: sorted, of the same length, exact or the
-least ANLS. Some questions have no answer in the document; the answer to those is "Not answerable". Lists are read by
-`ast.literal_eval` within limits: model output is never run. Source: arXiv 2407.01523 and its program, whose answer
-extraction by a language model we leave out.
+least ANLS. Some questions have no answer in the document; the answer to those is "Not answerable". Lists are read
+within limits: model output is never run. Source: arXiv 2407.01523 and its program, whose answer extraction by a
+language model we leave out.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 from math import isclose
 
 from minikimi.evaluation.benchmarks.distance import relative_distance
 from minikimi.evaluation.benchmarks.item import Score
+from minikimi.evaluation.benchmarks.literals import literal_list
 from minikimi.evaluation.benchmarks.mathvista import number
 
 NOT_ANSWERABLE = "Not answerable"
-MAX_LIST_TEXT, MAX_DEPTH = 2000, 2
+MAX_LIST_TEXT = 2000
 EXACT = re.compile(
     r".*https://.*|.*\.py|.*ipynb|page.*|\d+(-\d+|\s\d+)?|.*[ap]\.m\..*|\d{4}[-\s]\d{2}([-\s]\d{2})?"
     r"|[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}",
@@ -39,22 +39,8 @@ def as_list(text: object) -> list[object]:
     if isinstance(text, list):
         return text
     written = str(text).strip()
-    if not written.startswith("[") or len(written) > MAX_LIST_TEXT or _depth(written) > MAX_DEPTH:
-        return [text]
-    try:
-        value = ast.literal_eval(written)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return [text]
-    return value if isinstance(value, list) else [text]
-
-
-def _depth(text: str) -> int:
-    """Deepest nesting of brackets."""
-    depth = deepest = 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        deepest = max(deepest, depth)
-    return deepest
+    value = literal_list(written, MAX_LIST_TEXT) if written.startswith("[") else None
+    return [text] if value is None else value
 
 
 def places(value: float) -> int:
@@ -97,13 +83,13 @@ def compare_lists(wanted: Sequence[str], given: Sequence[str]) -> float:
         return 0.0
     wanted, given = sorted(wanted), sorted(given)
     if number(wanted[0]) is not None or EXACT.fullmatch(wanted[0]):
-        return float(wanted == given)
+        return float("-".join(wanted) == "-".join(given))
     return min(similarity(a, b) for a, b in zip(wanted, given, strict=True))
 
 
 def score_mmlongbench(output: str, answer: object, answer_format: str) -> Score:
     """Official: the published comparison. Strict: equal after cleaning, and a list written as one."""
-    given = output.strip().removesuffix(".")
+    given = output.strip()
     if not given:
         return Score(0.0, 0.0, None, "none")
     official = compare(answer, given, answer_format)

@@ -11,6 +11,7 @@ import base64
 import binascii
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,30 +28,40 @@ Row = dict[str, Any]
 def load_rows(name: str, source: Mapping[str, Any], data: Path | None) -> Iterator[Row]:
     """The rows of a benchmark, one after another: from `data` if it is given, else from the first id that opens.
 
-    Raises `UserError`, in one line and with the remedy, if neither is there.
+    Only those of `source`'s split: a downloaded benchmark often holds others, with hidden answers. Raises `UserError`,
+    in one line and with the remedy, if neither is there.
     """
-    return local_rows(data) if data else hub_rows(name, source)
+    return local_rows(data, source["split"]) if data else hub_rows(name, source)
 
 
-def local_rows(path: Path) -> Iterator[Row]:
-    """Rows of a file or folder. Raises `UserError` for a path that holds none, and names the line of a broken one."""
+def local_rows(path: Path, split: str) -> Iterator[Row]:
+    """Rows of a file or folder; of a folder only the files that name `split`, if any does. Raises `UserError` for a
+    path that holds none, and names the line of a broken one.
+    """
     if not path.exists():
         raise UserError(f"{path}: not found; give --data the folder or file that holds the benchmark")
     if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
-        return saved_rows(path)
+        return saved_rows(path, split)
     for pattern, read in (("*.parquet", parquet_rows), ("*.jsonl", jsonl_rows), ("*.tsv", tsv_rows)):
         files = sorted(path.rglob(pattern)) if path.is_dir() else [path] if path.match(pattern) else []
         if files:
-            return (row for file in files for row in read(file))
+            chosen = [file for file in files if names_split(file.relative_to(path), split)] or files
+            return (row for file in chosen for row in read(file))
     raise UserError(f"{path}: no saved data set, and no .parquet, .jsonl or .tsv file; give --data another path")
 
 
-def saved_rows(path: Path) -> Iterator[Row]:
-    """Rows of a folder that `save_to_disk` wrote; of several splits, all."""
+def names_split(path: Path, split: str) -> bool:
+    """Whether a word of the path is `split`: `data/test-00000-of-00001.parquet` is of `test`, not of `testmini`."""
+    return split.lower() in re.split(r"[^a-z0-9]+", str(path).lower())
+
+
+def saved_rows(path: Path, split: str) -> Iterator[Row]:
+    """Rows of a folder that `save_to_disk` wrote; of several splits `split`, or all if it is not among them."""
     import datasets
 
     loaded = datasets.load_from_disk(str(path))
-    for table in loaded.values() if isinstance(loaded, datasets.DatasetDict) else [loaded]:
+    splits = loaded if isinstance(loaded, datasets.DatasetDict) else {split: loaded}
+    for table in [splits[split]] if split in splits else splits.values():
         yield from undecoded(table)
 
 

@@ -14,7 +14,7 @@ from minikimi.config import UserError
 from minikimi.evaluation.benchmarks.item import Score
 
 Box = tuple[float, float, float, float]
-FRACTION = r"\s*(-?\d{0,6}(?:\.\d{1,12})?)\s*"
+FRACTION = r"\s*(-?(?:\d{1,6}(?:\.\d{1,12})?|\.\d{1,12}))\s*"
 BRACKETED = re.compile(rf"[\[(]{FRACTION},{FRACTION}(?:,{FRACTION},{FRACTION})?[\])]")
 LOOSE = re.compile(r"-?\d{0,6}\.\d{1,12}|-?\d{1,6}")
 STRICT = re.compile(rf"(?:click|pyautogui\.click)?[\[(]{FRACTION},{FRACTION}[\])]")
@@ -38,11 +38,10 @@ def to_fractions(box: Sequence[float], size: tuple[int, int], layout: str, where
 def predicted_point(output: str) -> tuple[tuple[float, float] | None, str]:
     """(point, branch): the first bracketed pair, the middle of the first bracketed four, or the first two numbers."""
     if match := BRACKETED.search(output):
-        values = [float(value) for value in match.groups() if value not in (None, "", "-")]
+        values = [float(value) for value in match.groups() if value is not None]
         if len(values) == 4:
             return ((values[0] + values[2]) / 2, (values[1] + values[3]) / 2), "box"
-        if len(values) == 2 and match[3] is None:
-            return (values[0], values[1]), "point"
+        return (values[0], values[1]), "point"
     values = [float(value) for value in LOOSE.findall(output)[:2]]
     return ((values[0], values[1]), "two numbers") if len(values) == 2 else (None, "none")
 

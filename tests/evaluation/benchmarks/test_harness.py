@@ -14,12 +14,15 @@ import datasets
 import pytest
 from PIL import Image
 
+from minikimi import config
 from minikimi.cli import main
 from minikimi.config import UserError
-from minikimi.evaluation.benchmarks import harness, media
+from minikimi.data.forms import END_THINK, THINK
+from minikimi.evaluation.benchmarks import choices, harness, media
 from minikimi.evaluation.benchmarks.adapters import ADAPTERS
 from minikimi.evaluation.benchmarks.harness import items, run_benchmark, source_of
 from minikimi.evaluation.benchmarks.item import Item
+from minikimi.evaluation.benchmarks.rows import load_rows
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
 
@@ -164,6 +167,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, outputs: list[str]) -> list[Any]:
         return [PROCESSOR.tokenizer.encode(next(said)) for _ in asked]
 
     monkeypatch.setattr(harness, "generate", generate)
+    monkeypatch.setattr(harness, "fits", lambda model, prompt, room: True)
     return prompts
 
 
@@ -184,6 +188,106 @@ def test_a_perfect_model_gets_all_of_every_schema(name: str, tmp_path: Path, mon
     assert (result["n"], result["strict"], result["parse_failures"]) == (3, 0, 1)
     dice = name in ("mmmu", "mmbench")  # officially, silence is luck there
     assert (result["branches"].keys() == {"dice"}) is dice and (dice or result["official"] == 0)
+
+
+@pytest.mark.parametrize("name", ["mmmu", "infovqa"])
+def test_what_does_not_fit_is_not_asked_and_gets_no_dice(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of five prompts are too long; the others get no answer either."""
+    prompts = answering(monkeypatch, [""] * 5)
+    monkeypatch.setattr(choices, "guess", lambda *_: "B")  # the dice are always right
+    monkeypatch.setattr(harness, "fits", lambda model, prompt, room: all(prompt is not p for p in prompts[:2]))
+    result = run_benchmark(MODEL, PROCESSOR, name, made(tmp_path, name), None)
+    assert (result["asked"], result["not_asked"], result["n"], result["parse_failures"]) == (3, 2, 5, 1)
+    assert [line["asked"] for line in result["items"]] == [False, False, True, True, True]
+    assert [line["official"] for line in result["items"]][:2] == [0, 0] and result["branches"]["not asked"] == 2
+    assert result["official"] == (2 / 5 if name == "mmmu" else 0)  # of the three asked, two are thrown for
+    assert list(harness.benchmark_table(result).columns[-1].cells) == ["2", "2"]
+
+
+def test_asked_to_think_the_opening_is_written_and_the_thought_not_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = answering(monkeypatch, ["(A) or so◁/think▷B"] * 4 + ["12, as I began to thi"])
+    rooms: list[int] = []
+    said = harness.generate
+    monkeypatch.setattr(harness, "generate", lambda *args: rooms.append(args[3]) or said(*args))
+    result = run_benchmark(MODEL, PROCESSOR, "mmmu", made(tmp_path, "mmmu"), None, "think")
+    opening = PROCESSOR.tokenizer.encode(THINK)
+    assert all(prompt.ids[-len(opening) :] == opening for prompt in prompts)
+    assert [line["strict"] for line in result["items"]] == [1, 1, 1, 1, 0]  # the last never ends its thinking
+    assert result["items"][0]["output"] == f"{THINK}(A) or so{END_THINK}B"
+    assert rooms == [1024] and (result["form"], result["max_new_tokens"]) == ("think", 1024)
+    answering(monkeypatch, ["B"])
+    assert run_benchmark(MODEL, PROCESSOR, "mmmu", tmp_path, 1, max_new_tokens=9)["max_new_tokens"] == 9
+
+
+def infovqa_rows(*names: str) -> list[dict[str, Any]]:
+    return [{"questionId": name, "question": "Who?", "answers": ["a"]} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("files", "split", "expected"),
+    [
+        (["Art/dev-00000-of-00001", "Art/validation-00000-of-00001", "Art/test-0-of-1"], "validation",
+         ["Art/validation-00000-of-00001"]),
+        (["data/test-00000-of-00002", "data/testmini-00000-of-00001"], "testmini", ["data/testmini-00000-of-00001"]),
+        (["data/test-00000-of-00002", "data/testmini-00000-of-00001"], "test", ["data/test-00000-of-00002"]),
+        (["MMBench_DEV_EN_V11", "MMBench_TEST_EN_V11"], "dev", ["MMBench_DEV_EN_V11"]),
+        (["validation/0", "test/0"], "validation", ["validation/0"]),
+        (["a", "b"], "validation", ["a", "b"]),
+    ],
+)  # fmt: skip
+def test_only_the_split_is_read(files: list[str], split: str, expected: list[str], tmp_path: Path) -> None:
+    for file in files:
+        path = tmp_path / f"{file}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        datasets.Dataset.from_list(infovqa_rows(file)).to_parquet(str(path))
+    assert [row["questionId"] for row in load_rows("x", {"split": split}, tmp_path)] == expected
+    chosen = tmp_path / f"{files[0]}.parquet"  # a file that is named is read, whatever it is called
+    assert [row["questionId"] for row in load_rows("x", {"split": split}, chosen)] == files[:1]
+
+
+def test_of_a_saved_dictionary_only_the_split_is_read(tmp_path: Path) -> None:
+    tables = {name: datasets.Dataset.from_list(infovqa_rows(name)) for name in ("dev", "test", "validation")}
+    datasets.DatasetDict(tables).save_to_disk(str(tmp_path / "all"))
+    tables["test"].save_to_disk(str(tmp_path / "one"))
+    read = {
+        (folder, split): [row["questionId"] for row in load_rows("x", {"split": split}, tmp_path / folder)]
+        for folder in ("all", "one")
+        for split in ("validation", "train")
+    }
+    assert read["all", "validation"] == ["validation"] and read["all", "train"] == ["dev", "test", "validation"]
+    assert read["one", "validation"] == read["one", "train"] == ["test"]
+
+
+def test_the_first_id_that_opens_gives_the_rows_of_all_its_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first id is gone, the second has lost its last configuration, the third has all."""
+    asked: list[tuple[str, str, str]] = []
+
+    def load_dataset(repository: str, config: str, split: str) -> datasets.Dataset:
+        asked.append((repository, config, split))
+        if repository == "a/gone" or (repository, config) == ("b/half", "Biology"):
+            raise ConnectionError(f"no {repository}\nat all")
+        image = {"bytes": png(1), "path": None}
+        rows = [{"id": f"{repository} {config}", "image_1": image}]
+        features = datasets.Features({"id": datasets.Value("string"), "image_1": datasets.Image()})
+        return datasets.Dataset.from_list(rows, features=features)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    source = {"ids": ["a/gone", "b/half", "c/whole", "d/later"], "configs": ["Art", "Biology"], "split": "validation"}
+    rows = list(load_rows("mmmu", source, None))
+    assert [row["id"] for row in rows] == ["c/whole Art", "c/whole Biology"]
+    assert rows[0]["image_1"]["bytes"] == png(1)  # not decoded by `datasets`
+    assert asked == [("a/gone", "Art", "validation"), ("b/half", "Art", "validation"),
+                     ("b/half", "Biology", "validation"), ("c/whole", "Art", "validation"),
+                     ("c/whole", "Biology", "validation")]  # fmt: skip
+    with pytest.raises(
+        UserError, match=r"no source opens \(a/gone: no a/gone at all; b/half: no b/half at all\)"
+    ) as caught:
+        load_rows("mmmu", source | {"ids": ["a/gone", "b/half"]}, None)
+    assert "\n" not in str(caught.value)
 
 
 def test_mmmu_images_stand_where_the_text_names_them(tmp_path: Path) -> None:
@@ -300,6 +404,9 @@ def test_a_file_name_in_foreign_rows_is_not_opened(tmp_path: Path) -> None:
         (["--benchmark", "mathvista", "--limit", "1"], "go online once, or download it elsewhere and give --data PATH"),
         (["--benchmark", "infovqa", "--data", "nowhere"], "nowhere: not found; give --data"),
         (["--limit", "3"], "belong to --benchmark"),
+        (["--max-new-tokens", "3"], "belong to --benchmark"),
+        (["--benchmark", "mmmu", "--max-new-tokens", "0"], "--max-new-tokens 0"),
+        (["--benchmark", "mmmu", "--form", "document"], "asked in the forms chat and think"),
     ],
 )
 def test_the_command_names_what_is_wrong(arguments: list[str], words: str, tmp_path: Path, capsys: Any) -> None:
@@ -310,14 +417,29 @@ def test_the_command_names_what_is_wrong(arguments: list[str], words: str, tmp_p
     assert words in message and message.count("\n") == 1
 
 
-def test_the_command_writes_scores_and_outputs(tmp_path: Path, capsys: Any) -> None:
-    """The real way once: a small random model, real prompts, a file to look into."""
-    KimiVL.from_preset("nano").save_pretrained(tmp_path / "model")
-    PROCESSOR.save_pretrained(tmp_path / "model")
+@pytest.mark.parametrize(
+    ("folder", "name", "results"),
+    [
+        ("myrun/model", "myrun", "myrun"),
+        ("official", "official", "runs/evaluate-official"),
+        ("shipped/tiny", "tiny", "runs/evaluate-tiny"),  # a name, not a path
+    ],
+)
+def test_the_command_writes_scores_and_outputs(
+    folder: str, name: str, results: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real way: a small random model, real prompts, a file to look into. A model that is no run stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config, "SHIPPED", tmp_path / "shipped")
+    KimiVL.from_preset("nano").save_pretrained(tmp_path / folder)
+    PROCESSOR.save_pretrained(tmp_path / folder)
+    before = sorted((tmp_path / folder).iterdir())
     (tmp_path / "data").mkdir()
     made(tmp_path / "data", "infovqa")
     data = ["--benchmark", "infovqa", "--limit", "2", "--data", str(tmp_path / "data")]
-    assert main(["evaluate", str(tmp_path / "model"), *data]) == 0
-    assert "infovqa" in capsys.readouterr().out
-    result = json.loads((tmp_path / "model" / "benchmarks" / "infovqa.json").read_text())
+    assert main(["evaluate", name, *data, "--form", "think", "--max-new-tokens", "8"]) == 0
+    assert f"written: {results}/benchmarks/infovqa.json" in capsys.readouterr().out
+    result = json.loads((tmp_path / results / "benchmarks" / "infovqa.json").read_text())
     assert result["n"] == 2 and {"output", "parsed", "branch", "official", "strict"} <= result["items"][0].keys()
+    assert (result["form"], result["max_new_tokens"]) == ("think", 8)
+    assert sorted((tmp_path / folder).iterdir()) == before

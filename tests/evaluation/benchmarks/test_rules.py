@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import time
 from functools import partial
 from typing import Any
 
 import pytest
 
 from minikimi.config import UserError
+from minikimi.evaluation.benchmarks.adapters import written_list
 from minikimi.evaluation.benchmarks.choices import (
     egoschema_letter,
     mmbench_letter,
@@ -17,8 +20,9 @@ from minikimi.evaluation.benchmarks.choices import (
     score_mmmu,
 )
 from minikimi.evaluation.benchmarks.distance import anls, edit_distance, score_anls
-from minikimi.evaluation.benchmarks.harness import score_output, summary
+from minikimi.evaluation.benchmarks.harness import benchmark_table, score_output, summary
 from minikimi.evaluation.benchmarks.item import Item
+from minikimi.evaluation.benchmarks.literals import literal_list
 from minikimi.evaluation.benchmarks.mathvista import score_mathvista
 from minikimi.evaluation.benchmarks.mmlongbench import as_list, f1, score_mmlongbench
 from minikimi.evaluation.benchmarks.open_answers import candidates, score_open
@@ -36,7 +40,9 @@ FOUR = option_lines(["red apple", "green pear", "blue plum", "dark grape"])[1]
         ("(B) because A is wrong", "B", "bracket"),  # brackets go before bare letters
         ("A or perhaps B or D", "D", "letter"),
         ("'B'.", "B", "letter"),  # marks at both ends are stripped
-        ("NASA says so", None, "none"),  # no letter inside a word
+        ("NASA says so", "A", "within a word"),  # lmms-eval wants a blank behind the letter, none before it
+        ("all SAD and A or GLAD", "A", "letter"),  # but of several, only those between blanks have a place
+        ("B. not a red one, D. it", "B", "letter and stop"),  # no place at all: the first option
         ("B. it is", "B", "letter and stop"),
         ("I think it must be the blue plum here", "C", "option text"),
         ("a blue plum", None, "none"),  # option texts only in more than five words
@@ -44,6 +50,11 @@ FOUR = option_lines(["red apple", "green pear", "blue plum", "dark grape"])[1]
 )
 def test_mmmu_takes_the_last_letter(output: str, letter: str | None, branch: str) -> None:
     assert mmmu_letter(output, FOUR) == (letter, branch)
+
+
+def test_mmmu_strictly_takes_no_letter_within_a_word() -> None:
+    score = score_mmmu("NASA says so", "A", FOUR, "x")
+    assert (score.official, score.strict, score.parsed) == (1, 0, "A")
 
 
 def test_mmmu_throws_seeded_dice_officially_and_none_strictly() -> None:
@@ -65,6 +76,7 @@ def test_mmmu_throws_seeded_dice_officially_and_none_strictly() -> None:
         ("it is a green pear", "B"),
         ("green pear or blue plum", None),
         ("answer: D}", "D"),
+        ("I would say that it is a green pear because " + "of its shape " * 9, None),  # too long to look for a text
     ],
 )
 def test_mmbench_wants_the_only_letter(output: str, letter: str | None) -> None:
@@ -125,6 +137,9 @@ def test_open_candidates_stay_a_list() -> None:
         ("probably 1l", 0, 0),  # nearest text by letters is "1", five letters are too many
         ("1l1", 1, 0),  # nearest text: one letter off "11"
         ("(A)", 0, 0),
+        ("I think it is 11 of E", 1, 0),  # no choice has the letters I and E: the nearest text
+        ("(f) is (b)", 1, 0),
+        ("(b), see (f)", 1, 0),
     ],
 )
 def test_mathvista_choices(output: str, official: float, strict: float) -> None:
@@ -143,6 +158,7 @@ def test_mathvista_choices(output: str, official: float, strict: float) -> None:
         ("1.2", "1.20", "float", 2, 0, 0),  # compared as texts: the published rule
         ("about 0.61 m", "0.6", "float", 1, 1, 0),
         ("[1, 2]", "[1, 2]", "list", None, 1, 1),
+        ("1,200", "1200", "integer", None, 1, 1),
         ("", "7", "integer", None, 0, 0),
     ],
 )
@@ -171,6 +187,9 @@ def test_edit_distance_and_anls() -> None:
         ("12.9", "12", "Int", 1),  # cut, as published
         ("13", "12", "Int", 0),
         ("twelve", "12", "Int", 0),
+        ("1,200", "1200", "Int", 0),  # the published program reads no commas
+        ("3 p.m.", "3 p.m.", "Str", 1),  # the stop belongs to it
+        ("3 p.m", "3 p.m.", "Str", 0),
         ("0.505", "50%", "Float", 1),  # one percent off, as a fraction
         ("50.6%", "0.5", "Float", 0),
         ("49.6", "49.5", "Float", 1),
@@ -197,6 +216,21 @@ def test_lists_are_read_and_never_run() -> None:
     assert as_list("[1, 'a']") == [1, "a"]
     for text in ("[__import__('os').system('true')]", "[" * 50 + "]" * 50, "[" + "1," * 5000 + "]", "[1", "no"):
         assert as_list(text) == [text]
+
+
+@pytest.mark.parametrize("text", ["[" * 9000, "[[[1]]]", "-" * 19_000 + "1", "[" + "{(" * 9000, "1" + "+1" * 9000])
+def test_a_hostile_list_is_refused_at_once(text: str) -> None:
+    begin = time.perf_counter()
+    with pytest.raises(UserError, match="row 1: expected a list"):
+        written_list(text, "row 1")
+    assert time.perf_counter() - begin < 0.5
+
+
+def test_depth_is_counted_outside_of_quotes_and_before_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["f(g(h(x)))", "it's [0, 1)", "((("]
+    assert written_list(str(options), "row 1") == options
+    monkeypatch.setattr(ast, "literal_eval", lambda text: pytest.fail("parsed"))
+    assert literal_list("[[[1]]]", 100) is None and literal_list("[" + " " * 100 + "]", 100) is None
 
 
 def test_f1_counts_only_the_answerable() -> None:
@@ -249,10 +283,23 @@ def test_thinking_is_left_out_of_every_rule() -> None:
     assert (endless.strict, endless.parsed, endless.branch) == (0, None, "dice")
 
 
+def test_rules_get_the_output_as_it_stands() -> None:
+    """Lines stay lines, and a closing stop counts: only the thinking is cut off."""
+    lines = Item("x", [], [], "8", partial(score_open, references=["8"]))
+    output = "◁think▷so 5◁/think▷The final answer is 8\nwhich is more than 3"
+    assert score_output(lines, output).official == 1  # in one line the last tail, "more than 3", would be all
+    paris = Item("x", [], [], ["Paris"], partial(score_anls, references=["Paris"]))
+    assert score_output(paris, "Paris.").official == pytest.approx(5 / 6)
+    assert score_output(paris, "◁think▷Paris◁/think▷Paris").official == 1
+
+
 def test_mmbench_counts_a_question_as_its_worst_rotation() -> None:
     lines = [
-        {"group": group, "official": official, "strict": official, "parsed": "A", "branch": "letter", "answer": "A"}
+        {"group": group, "asked": True, "official": official, "strict": official, "parsed": "A", "branch": "letter"}
         for group, official in (("1", 1.0), ("1", 1.0), ("2", 1.0), ("2", 0.0))
     ]
     result = summary("mmbench", lines)
     assert (result["n"], result["asked"], result["official"], result["vanilla"]) == (2, 4, 0.5, 1.0)
+    assert result["policy"]["strict"] == "circular, exact"
+    table = benchmark_table(result | {"benchmark": "mmbench", "judge": "none", "form": "chat"})
+    assert list(table.columns[0].cells)[1] == "strict (circular, exact)"
