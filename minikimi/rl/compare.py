@@ -19,7 +19,7 @@ from minikimi.processor import Processor
 from minikimi.rl.passk import PassRates, bootstrap_mean, gain, pass_rates
 from minikimi.rl.settings import RolloutSettings
 
-SEED = 4711  # of the held-out problems; no setting was chosen by them
+SEED = 8128  # of the held-out problems; no setting was chosen by them
 BEFORE_LENGTH = "before_length"  # folder of the model as it was when the length reward began
 
 
