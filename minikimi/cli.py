@@ -112,7 +112,7 @@ TRAIN_NOTE = "Any setting of a stage can follow (--help-stage lists them), e.g. 
 
 
 def train(options: argparse.Namespace, overrides: list[str]) -> int:
-    from minikimi.training.pipeline import STAGES, stage_config, whole_run
+    from minikimi.training.pipeline import LONG, STAGES, stage_config, start_directory, whole_run
 
     if options.help_stage:
         from minikimi.training.lightning_cli import print_settings
@@ -120,13 +120,14 @@ def train(options: argparse.Namespace, overrides: list[str]) -> int:
         print_settings(stage_config(options.preset, options.stage or STAGES[-1]))
     if options.preset not in PRESETS:
         raise UserError(f"unknown preset {options.preset!r}; choose one of {', '.join(PRESETS)}")
-    stages = (options.stage,) if options.stage else whole_run(options.preset, options.start)
+    start = start_directory(options.start)
+    stages = LONG if options.stage == "long" else (options.stage,) if options.stage else whole_run(options.preset, start)
     for stage in stages:
         stage_config(options.preset, stage)
     run = Path(options.run_directory or f"runs/{options.preset}")
     from minikimi.recipe import ASKED_IN, train_recipe
 
-    train_recipe(options.preset, stages, run, options.start, options.resume, options.overwrite, overrides)
+    train_recipe(options.preset, stages, run, start, options.resume, options.overwrite, overrides)
     if not options.stage:
         report(run, options.preset, " ".join(["minikimi", *sys.argv[1:]]), ASKED_IN[stages[-1]])
     return 0
@@ -242,11 +243,14 @@ def export(options: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
-CARD = ("preset", "command", "date", "machine", "parameters", "minutes", "stages", "form", "mean", "benchmarks")
+CARD = (
+    "preset", "command", "date", "machine", "parameters", "minutes", "stages", "form", "mean", "benchmarks", "needle_map",
+    "test_time_scaling",
+)  # fmt: skip
 
 
 def write_card(run: Path, directory: Path) -> None:
-    """Copy what is known about a run, its command, seed and scores, to `directory`/card.json."""
+    """Copy what is known about a run, its command, seed, scores and gain, to `directory`/card.json."""
     import json
 
     import yaml
@@ -258,7 +262,9 @@ def write_card(run: Path, directory: Path) -> None:
     known = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
     configs = [yaml.safe_load(path.read_text()) for path in sorted(run.glob("*/config.yaml"))]
     seeds = sorted({config["seed_everything"] for config in configs})
-    write_json(directory / "card.json", {name: known[name] for name in CARD if name in known} | {"seeds": seeds})
+    gain = run / "rl" / "gain.json"
+    more = {"gain": json.loads(gain.read_text())} if gain.is_file() else {}
+    write_json(directory / "card.json", {n: known[n] for n in CARD if n in known} | more | {"seeds": seeds})
 
 
 def doctor(_: argparse.Namespace, __: list[str]) -> int:

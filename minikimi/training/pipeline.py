@@ -21,6 +21,7 @@ from rich.console import Console
 from minikimi.config import SHIPPED, UserError
 
 STAGES = ("text", "vit", "align", "joint", "cooldown", "long1", "long2", "sft", "sft2", "longcot", "rl")
+LONG = STAGES[5:7]  # the two steps of `--stage long`
 CONFIGS = Path(__file__).parents[2] / "configs"
 console = Console(highlight=False)
 
@@ -42,6 +43,12 @@ def whole_run(preset: str, start: str | None) -> tuple[str, ...]:
     vit.yaml names it.
     """
     return STAGES[1:] if start or (SHIPPED / f"{preset}-text").is_dir() else STAGES
+
+
+def start_directory(start: str | None) -> str | None:
+    """Where `--from` points: `runs/small/long` is the last of the two long stages there."""
+    path = Path(start or "")
+    return str(path.with_name(LONG[-1])) if start and path.name == "long" and not path.exists() else start
 
 
 def finished(directory: Path) -> bool:

@@ -156,6 +156,17 @@ def test_whole_recipe_killed_three_times_gives_the_same_bits(nano_run: Path, tmp
         assert [name for name in a if not torch.equal(a[name], b[name])] == [], stage
 
 
+def test_long_stands_for_both_long_stages(nano_run: Path, tmp_path: Path) -> None:
+    """`--stage long` runs the two, `--from RUN/long` begins after them."""
+    settings = ["--trainer.max_steps=2", "--trainer.enable_progress_bar=false"]
+    run = ["train", "--preset", "nano", "--run", str(tmp_path / "run"), *settings]
+    assert main([*run, "--stage", "long", "--from", str(nano_run / "cooldown")]) == 0
+    assert main([*run, "--stage", "sft", "--from", str(tmp_path / "run" / "long")]) == 0
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["long1", "long2", "model", "sft"]
+    begun = yaml.safe_load((tmp_path / "run" / "sft" / "config.yaml").read_text())["model"]["init_from"]
+    assert begun == str(tmp_path / "run" / "long2")
+
+
 def test_existing_run_is_not_touched_without_a_word(nano_run: Path, capsys) -> None:
     before = (nano_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns
     assert main(["train", "--preset", "nano", "--run", str(nano_run)]) == 2
@@ -204,6 +215,14 @@ def test_a_whole_run_begins_after_the_text_stage_where_there_is_a_language_model
     name = "language_model.model.embed_tokens.weight"
     assert torch.equal(taken.model.state_dict()[name], shipped[name])
     assert not torch.equal(fresh.state_dict()[name], shipped[name])
+
+
+def test_the_shipped_model_is_that_of_the_recipe() -> None:
+    """As far as can be told without training for 20 minutes: its stages took the steps that the YAML asks for."""
+    card = json.loads((SHIPPED / "small" / "card.json").read_text())
+    steps = {stage: values["steps"] for stage, values in card["stages"].items()}
+    wanted = {s: yaml.safe_load(stage_config("small", s).read_text())["trainer"]["max_steps"] for s in STAGES[1:]}
+    assert steps == wanted and card["command"] == "minikimi train --preset small"
 
 
 def test_word_embeddings_of_a_fresh_model_can_be_scaled() -> None:
