@@ -121,7 +121,8 @@ def train(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.preset not in PRESETS:
         raise UserError(f"unknown preset {options.preset!r}; choose one of {', '.join(PRESETS)}")
     start = start_directory(options.start)
-    stages = LONG if options.stage == "long" else (options.stage,) if options.stage else whole_run(options.preset, start)
+    one = LONG if options.stage == "long" else (options.stage,)
+    stages = one if options.stage else whole_run(options.preset, start)
     for stage in stages:
         stage_config(options.preset, stage)
     run = Path(options.run_directory or f"runs/{options.preset}")
@@ -244,8 +245,8 @@ def export(options: argparse.Namespace, _: list[str]) -> int:
 
 
 CARD = (
-    "preset", "command", "date", "machine", "parameters", "minutes", "stages", "form", "mean", "benchmarks", "needle_map",
-    "test_time_scaling",
+    "preset", "command", "date", "machine", "parameters", "minutes", "stages", "form", "mean", "benchmarks",
+    "needle_map", "test_time_scaling",
 )  # fmt: skip
 
 
