@@ -50,6 +50,7 @@ from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gi
 from minikimi.evaluation.gallery import save_samples
 from minikimi.evaluation.minis import EXTRAS, MINI_TASKS, Outcome, run_minis, tables
 from minikimi.evaluation.needle import needle_map
+from minikimi.evaluation.overview import draw_overview
 from minikimi.evaluation.scaling import test_time_scaling
 from minikimi.evaluation.settings import Settings, settings
 from minikimi.model.kimi_vl import KimiVL
@@ -58,7 +59,8 @@ from minikimi.training.pipeline import summary
 
 
 def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") -> dict[str, Any]:
-    """Evaluate a model; write evaluation.json, and pictures in samples/, into `run`, or where `results_directory` says.
+    """Evaluate a model; write evaluation.json, samples.png and pictures in samples/ into `run`, or where
+    `results_directory` says.
 
     Raises `UserError` if the run has no finished model, the preset no settings, or the picture world lacks a task.
     """
@@ -79,10 +81,11 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
         "stages": stages,
         **scores,
         "test_time_scaling": test_time_scaling(model, processor, options),
-        "samples": save_samples(out, outcomes, options.shown),
+        "samples": (samples := save_samples(out, outcomes, options.shown)),
         "peak_memory_gib": round(peak_memory_gib(), 2),
         "seconds": round(time.perf_counter() - begin, 1),
     }
+    draw_overview(out, samples)
     write_json(out / "evaluation.json", result)
     return result
 

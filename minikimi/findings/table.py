@@ -1,13 +1,18 @@
-"""The results of findings on disk: findings.json, a table in findings.md, a plot each, and one page findings.html."""
+"""The results of findings on disk: findings.json, a table in findings.md, a plot each, all plots in findings.png, and
+one page findings.html.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from minikimi.config import UserError
 from minikimi.evaluation.page import embed, page, section
@@ -46,6 +51,19 @@ def write_results(out: Path, rows: Mapping[str, Row], drawn: Mapping[str, Row]) 
     replace(out / "findings.md", markdown(ordered).encode())
     pictures = {row["name"]: (out / f"{row['name']}.png").read_bytes() for row in ordered}
     replace(out / "findings.html", html(ordered, pictures).encode())
+    replace(out / "findings.png", sheet(list(pictures.values())))
+
+
+def sheet(pictures: Sequence[bytes], columns: int = 3, size: tuple[int, int] = (520, 320)) -> bytes:
+    """All plots on one picture, three in a row."""
+    width, height = size
+    page = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height), "white")
+    for k, picture in enumerate(pictures):
+        plot = Image.open(io.BytesIO(picture)).convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        page.paste(plot, (k % columns * width, k // columns * height))
+    buffer = io.BytesIO()
+    page.quantize(64).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def replace(path: Path, data: bytes) -> None:

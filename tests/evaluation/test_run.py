@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageColor
 
 from minikimi import config
 from minikimi.cli import main
 from minikimi.config import UserError
 from minikimi.evaluation import run as module
 from minikimi.evaluation.facts import results_directory
+from minikimi.evaluation.overview import RIGHT, WRONG, draw_overview
 from minikimi.evaluation.settings import settings
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
@@ -55,9 +57,24 @@ def test_a_shipped_model_is_evaluated_by_its_name(
     assert "chance" in capsys.readouterr().out
     out = tmp_path / "runs" / "evaluate-tiny"
     result: dict[str, Any] = json.loads((out / "evaluation.json").read_text())
+    assert Image.open(out / "samples.png").size == (960, 344)  # one row of at most four
     assert result["preset"] == "nano" and result["stages"] == {} and result["command"] == "minikimi evaluate tiny"
     tables = [result["mean"], *(row for name in ("benchmarks", "tasks", "extras") for row in result[name].values())]
     assert all(0 <= row["chance"] <= 1 for row in tables)
     html = (out / "report.html").read_text()
     assert "This run has no finished model." not in html and "<th>chance</th>" in html
     assert sorted((tmp_path / "shipped" / "tiny").iterdir()) == before and not (tmp_path / "tiny").exists()
+
+
+def test_the_overview_colours_right_and_wrong_and_survives_odd_text(tmp_path: Path) -> None:
+    """Five samples make two rows; what a model wrote is drawn as it is, never as mathematics."""
+    Image.new("RGB", (28, 56), "blue").save(tmp_path / "a.png")
+    sample = {"task": "flag", "question": "哪个国家?", "raw": "$\\frac{1$ ◁think▷x◁/think▷y", "truth": "z" * 300}
+    for correct, present, absent in ((True, RIGHT, WRONG), (False, WRONG, RIGHT)):
+        draw_overview(tmp_path, [{**sample, "images": ["a.png"] * n, "correct": correct} for n in (0, 1, 2, 7, 40)])
+        page = Image.open(tmp_path / "samples.png").convert("RGB")
+        assert page.size == (960, 664)
+        colours = [ImageColor.getrgb(colour) for colour in (present, absent)]
+        seen = [min(sum(abs(a - b) for a, b in zip(c, wanted, strict=True)) for _, c in page.getcolors(10**6))
+                for wanted in colours]  # fmt: skip
+        assert seen[0] < 60 < 120 < seen[1]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from minikimi.config import UserError
 from minikimi.findings import svd_entropy as spectra
@@ -111,6 +112,7 @@ def test_a_quick_run_leaves_numbers_plot_and_table(quick: Any, name: str) -> Non
 
 
 def test_the_page_needs_nothing_else(quick: Any) -> None:
+    assert Image.open(quick[0] / "findings.png").size == (3 * 520, 4 * 320)
     text = (quick[0] / "findings.html").read_text()
     assert text.count("data:image/png;base64,") == len(NAMES)
     assert not re.search(r"""(src|href)=["']?(http|//|[a-z_]+\.png)""", text) and "<script" not in text
