@@ -59,10 +59,12 @@ def test_hostile_text_is_wrong_at_once(text: str) -> None:
 @pytest.mark.parametrize("name", ["exact", "point", "correct", "format"])
 def test_a_tower_of_powers_costs_no_time(name: str) -> None:
     columns = {"answer": ["12"], "facts": [{"box": (0.1, 0.1, 0.2, 0.2)}], "id": ["x"]}
-    evaluate([name], ["1"], columns)  # imports are not what is timed
-    begin = time.perf_counter()
-    values = evaluate([name], ["9**9**9**9**9"], columns)
-    assert values[0][name] == 0.0 and time.perf_counter() - begin < 0.01
+    taken = []
+    for _ in range(5):  # the quickest counts: another process may have had the core
+        begin = time.perf_counter()
+        assert evaluate([name], ["9**9**9**9**9"], columns)[0][name] == 0.0
+        taken.append(time.perf_counter() - begin)
+    assert min(taken) < 0.01
 
 
 @pytest.mark.parametrize(
