@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from rich.console import Console
@@ -18,6 +17,7 @@ from rich.console import Console
 from minikimi.config import UserError
 from minikimi.data import PictureWorld, Sample
 from minikimi.data.solutions import save_solutions
+from minikimi.evaluation.report_training import change_text
 from minikimi.evaluation.run import evaluate_stage
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor import Processor
@@ -110,18 +110,11 @@ def examine(preset: str) -> Callable[[str, Path, str | None], None]:
             console.print(f"{stage}: {mean:.0%} of the questions of seven small benchmarks")
         if stage == "rl" and init is not None and not (directory / "gain.json").is_file():
             found = compare(directory)
-            console.print(f"rl: {in_words(found['gain'])}")
+            console.print(f"rl: {change_text(found['gain'])}")
             if "by_length" in found:
-                console.print(f"    of that since the length reward began: {in_words(found['by_length'])}")
+                console.print(f"    of that since the length reward began: {change_text(found['by_length'])}")
 
     return after
-
-
-def in_words(change: dict[str, Any]) -> str:
-    """A change of pass@1 and length: `pass@1 +7.4 points (+2.7 to +12.1), tokens -23 %`."""
-    low, high = change["interval"]
-    points = f"{100 * change['pass@1']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
-    return f"pass@1 {points}, tokens {100 * change['tokens'] - 100:+.0f} %"
 
 
 def train_recipe(

@@ -174,7 +174,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, outputs: list[str]) -> list[Any]:
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_a_perfect_model_gets_all_of_every_schema(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "mmlongbench":
-        pytest.importorskip("pypdfium2", reason="the extra `benchmarks` is not installed")
+        pytest.importorskip("pypdfium2", reason="the extra `benchmarks` is not installed: make setup")
     asked = list(items(name, made(tmp_path, name)))
     prompts = answering(monkeypatch, [right_output(name, item) for item in asked])
     result = run_benchmark(MODEL, PROCESSOR, name, tmp_path, None)
@@ -327,7 +327,7 @@ def test_pages_and_frames_are_spread_and_in_order(tmp_path: Path) -> None:
 
 
 def test_pdfs_are_rendered_and_broken_ones_named(tmp_path: Path) -> None:
-    pytest.importorskip("pypdfium2", reason="the extra `benchmarks` is not installed")
+    pytest.importorskip("pypdfium2", reason="the extra `benchmarks` is not installed: make setup")
     (tmp_path / "report.pdf").write_bytes(b"%PDF-1.4 nothing")
     with pytest.raises(UserError, match=r"report\.pdf: not a readable PDF"):
         media.pages(tmp_path, "report.pdf", 3)
@@ -339,7 +339,7 @@ def test_pdfs_are_rendered_and_broken_ones_named(tmp_path: Path) -> None:
 
 
 def test_videos_are_decoded(tmp_path: Path) -> None:
-    av = pytest.importorskip("av", reason="the extra `benchmarks` is not installed")
+    av = pytest.importorskip("av", reason="the extra `benchmarks` is not installed: make setup")
     with av.open(str(tmp_path / "clip.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
