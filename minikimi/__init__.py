@@ -4,9 +4,10 @@ from minikimi import KimiVL, Processor
 model, proc = KimiVL.from_pretrained(path), Processor.from_pretrained(path)
 """
 
-from minikimi.config import KimiVLConfig, UserError
+from minikimi.errors import UserError
+from minikimi.model.config import KimiVLConfig
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
 
 __all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError"]
 __version__ = "0.1.0"

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from minikimi.config import PRESETS, UserError
+from minikimi.errors import UserError
 from minikimi.findings.command import add_options as add_findings_options
 from minikimi.findings.command import findings
+from minikimi.model.config import PRESETS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,7 +113,7 @@ TRAIN_NOTE = "Any setting of a stage can follow (--help-stage lists them), e.g. 
 
 
 def train(options: argparse.Namespace, overrides: list[str]) -> int:
-    from minikimi.training.pipeline import LONG, STAGES, stage_config, start_directory, whole_run
+    from minikimi.training.run import LONG, STAGES, stage_config, start_directory, whole_run
 
     if options.help_stage:
         from minikimi.training.lightning_cli import print_settings
@@ -154,7 +155,7 @@ def benchmark(
     """Run one real benchmark and print its table."""
     from rich.console import Console
 
-    from minikimi.evaluation.benchmarks.harness import benchmark_table, evaluate_benchmark
+    from minikimi.benchmarks.harness import benchmark_table, evaluate_benchmark
 
     result, path = evaluate_benchmark(model, name, data, limit, form, max_new_tokens)
     Console().print(benchmark_table(result))
@@ -166,11 +167,11 @@ def report(run: Path, preset: str, command: str, form: str = "chat") -> None:
     """Evaluate, print the table, write the report."""
     from rich.console import Console
 
-    from minikimi.checkpoint import model_directory
+    from minikimi.evaluation.evaluate import evaluate_run
     from minikimi.evaluation.facts import results_directory
-    from minikimi.evaluation.report import write_report
-    from minikimi.evaluation.run import evaluate_run
-    from minikimi.evaluation.table import results_table
+    from minikimi.files import model_directory
+    from minikimi.report.report import write_report
+    from minikimi.report.score_table import results_table
 
     result = evaluate_run(run, preset, command, form)
     console = Console()
@@ -182,10 +183,10 @@ def report(run: Path, preset: str, command: str, form: str = "chat") -> None:
 
 
 def chat(options: argparse.Namespace, _: list[str]) -> int:
-    from minikimi.checkpoint import model_directory
-    from minikimi.images.open_image import open_image
+    from minikimi.files import model_directory
     from minikimi.model.kimi_vl import KimiVL
-    from minikimi.processor import Processor
+    from minikimi.processor.images.open_image import open_image
+    from minikimi.processor.processor import Processor
 
     image = open_image(options.image)  # before the model, so that a bad path answers at once
     directory = model_directory(options.model)
@@ -198,9 +199,8 @@ def chat(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def data_show(options: argparse.Namespace, _: list[str]) -> int:
-    from minikimi.data import PictureWorld
     from minikimi.data.contact_sheet import contact_sheet
-    from minikimi.data.world import TASKS
+    from minikimi.world import TASKS, PictureWorld
 
     if options.task and options.task not in TASKS:
         raise UserError(f"unknown task {options.task!r}; choose one of {', '.join(TASKS)}")
@@ -215,13 +215,13 @@ def data_show(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def bench(_: argparse.Namespace, rest: list[str]) -> int:
-    from minikimi import bench as module
+    from minikimi.bench import table as module
 
     return module.main(rest)
 
 
 def long2short(_: argparse.Namespace, rest: list[str]) -> int:
-    from minikimi.rl import command
+    from minikimi.rl import long2short as command
 
     return command.main(rest)
 
@@ -229,9 +229,9 @@ def long2short(_: argparse.Namespace, rest: list[str]) -> int:
 def export(options: argparse.Namespace, _: list[str]) -> int:
     import torch
 
-    from minikimi.checkpoint import model_directory
+    from minikimi.files import model_directory
     from minikimi.model.kimi_vl import KimiVL
-    from minikimi.processor import Processor
+    from minikimi.processor.processor import Processor
 
     if os.path.exists(options.directory):
         raise UserError(f"{options.directory} exists already; give a new directory")
@@ -256,7 +256,7 @@ def write_card(run: Path, directory: Path) -> None:
 
     import yaml
 
-    from minikimi.evaluation.facts import write_json
+    from minikimi.files import write_json
 
     if not (run / "evaluation.json").is_file():
         return

@@ -14,16 +14,18 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
-from minikimi.config import UserError
-from minikimi.data import PictureWorld, Sample
 from minikimi.data.solutions import save_solutions
-from minikimi.evaluation.report_training import change_text
-from minikimi.evaluation.run import evaluate_stage
+from minikimi.errors import UserError
+from minikimi.evaluation.evaluate import evaluate_stage
+from minikimi.files import CONFIGS
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
+from minikimi.report.training import change_text
 from minikimi.rl.compare import compare
 from minikimi.rl.rejection import verified_solutions
-from minikimi.training.pipeline import CONFIGS, train_stages
+from minikimi.sample import Sample
+from minikimi.training.run import train_stages
+from minikimi.world import PictureWorld
 
 # How a stage's model is asked: a language model without eyes is told in words, base models continue documents,
 # fine-tuned ones chat, the last two think first. After ViT training alone there is nothing to ask: the language model

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from tiny_models import random_images, random_text, text_with_images
 
-from minikimi.data.sample import Sample, question_and_answer
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Encoded
+from minikimi.processor.processor import Encoded
 from minikimi.rl.batch import RolloutBatch
 from minikimi.rl.engine import RolloutEngine
-from minikimi.rl.sampling import ProblemPool
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.problems import ProblemPool
+from minikimi.rl.rollout_settings import RolloutSettings
+from minikimi.sample import Sample, question_and_answer
 
 LETTERS = string.ascii_letters + "01234567"  # the 60 ordinary ids of the tiny models
 

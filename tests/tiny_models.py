@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minikimi.config import KimiVLConfig, TextConfig, VisionConfig
+from minikimi.model.config import KimiVLConfig, TextConfig, VisionConfig
 from minikimi.model.kimi_vl import KimiVL
 
 MEDIA, EOS, PAD, VOCAB = 61, 62, 64, 65

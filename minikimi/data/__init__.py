@@ -7,16 +7,12 @@ the model, `hf.py` your own data, `summaries.py` what can be known without looki
 
 from minikimi.data.loader import PackedLoader
 from minikimi.data.packing import PackedBatch, TooLongError, pack
-from minikimi.data.sample import Sample
 from minikimi.data.stream import StreamedLoader
 from minikimi.data.summaries import iterate_texts, most_common_answers
-from minikimi.data.world import PictureWorld
 
 __all__ = [
     "PackedBatch",
     "PackedLoader",
-    "PictureWorld",
-    "Sample",
     "StreamedLoader",
     "TooLongError",
     "iterate_texts",

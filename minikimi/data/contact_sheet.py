@@ -13,9 +13,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
-from minikimi.data.sample import Sample
-from minikimi.data.world import art
-from minikimi.data.world.vocabulary import CREDIT
+from minikimi.files import written_aside
+from minikimi.sample import Sample
+from minikimi.world import art
+from minikimi.world.vocabulary import CREDIT
 
 CELL = 240  # px, side of the square in which a sample's pictures are shown
 LINE = 17  # px, one line of text
@@ -99,7 +100,6 @@ def contact_sheet(samples: Sequence[Sample], path: str | os.PathLike[str], colum
         fill="black",
         font=art.font("DejaVuSans", FONT_SIZE - 2),
     )
-    aside = path.with_name(f".{path.name}.part")
-    sheet.save(aside, format="PNG")
-    os.replace(aside, path)
+    with written_aside(path) as aside:
+        sheet.save(aside, format="PNG")
     return path

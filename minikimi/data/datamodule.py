@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import lightning
 
-from minikimi.config import UserError
 from minikimi.data.forms import encoder
 from minikimi.data.loader import PackedLoader, Phases, Source
 from minikimi.data.mixture import Mixture
 from minikimi.data.solutions import Solutions
-from minikimi.data.world import PictureWorld
-from minikimi.processor import Processor
+from minikimi.errors import UserError
+from minikimi.processor.processor import Processor
+from minikimi.world import PictureWorld
 
 
 class PackedData(lightning.LightningDataModule):

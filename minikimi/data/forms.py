@@ -22,14 +22,13 @@ from zlib import crc32
 
 import torch
 
-from minikimi.config import UserError
-from minikimi.data.sample import Sample
-from minikimi.processor import IGNORE_INDEX, Encoded, Processor
-from minikimi.text.chat import content_parts
+from minikimi.errors import UserError
+from minikimi.processor.processor import IGNORE_INDEX, Encoded, Processor
+from minikimi.processor.text.chat import END_THINK, THINK, content_parts
+from minikimi.sample import Sample
 
 Encode = Callable[[Sample], Encoded]
 Parts = Iterable[tuple[str, Any]]
-THINK, END_THINK = "◁think▷", "◁/think▷"
 
 
 def encoder(form: str, processor: Processor) -> Encode:

@@ -17,16 +17,16 @@ mixes such sets with synthetic data.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from minikimi.config import UserError
 from minikimi.data.loader import Source
-from minikimi.data.sample import Sample, question_and_answer
-from minikimi.images.open_image import open_image
+from minikimi.errors import UserError
+from minikimi.files import read_json_lines
+from minikimi.processor.images.open_image import open_image
+from minikimi.sample import Sample, question_and_answer
 
 if TYPE_CHECKING:
     import datasets
@@ -202,7 +202,7 @@ def load_samples(
     path, name = Path(path_or_name), str(path_or_name)
     jsonl = path / JSONL if (path / JSONL).is_file() else path
     if jsonl.suffix == ".jsonl" and jsonl.is_file():
-        return SampleTable(_read_jsonl(jsonl), name, jsonl.parent)
+        return SampleTable([row for _, row in read_json_lines(jsonl)], name, jsonl.parent)
     rows = _open(path, name, split, streaming)
     columns = rows.column_names or list(next(iter(rows), {}))
     key = next((c for c in ("images", "image") if c in columns), None)
@@ -240,18 +240,3 @@ def _open(path: Path, name: str, split: str, streaming: bool) -> Any:
     except Exception as error:  # `datasets` raises a dozen kinds for one cause: the data is not there
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{name}: cannot be opened as a data set, split {split!r} ({reason})") from None
-
-
-def _read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSON Lines file; raises UserError with the line number."""
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}, line {number}: not JSON ({error.msg})") from None
-            if not isinstance(row, dict):
-                raise UserError(f"{path}, line {number}: expected an object; {EXPECTED}")
-            rows.append(row)
-    return rows

@@ -15,7 +15,6 @@ from typing import Literal, Protocol
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from minikimi.config import UserError
 from minikimi.data.packing import (
     PackedBatch,
     TooLongError,
@@ -25,8 +24,9 @@ from minikimi.data.packing import (
     pack,
     size_of,
 )
-from minikimi.data.sample import Sample
-from minikimi.processor import Encoded
+from minikimi.errors import UserError
+from minikimi.processor.processor import Encoded
+from minikimi.sample import Sample
 
 FINITE_BELOW = 2**31  # a source of this length or more is never exhausted, so it has no epochs
 

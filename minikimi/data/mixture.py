@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minikimi.config import UserError
 from minikimi.data.loader import FINITE_BELOW, Source
-from minikimi.data.sample import Sample
+from minikimi.errors import UserError
+from minikimi.sample import Sample
 
 ENDLESS = 2**40
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from minikimi.processor import IGNORE_INDEX, Encoded
+from minikimi.processor.processor import IGNORE_INDEX, Encoded
 
 
 class TooLongError(ValueError):

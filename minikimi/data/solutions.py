@@ -6,26 +6,24 @@ pictures are drawn again on reading, so the file stays small. Source: Kimi-VL re
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from minikimi.config import UserError
-from minikimi.data.sample import Sample
-from minikimi.data.world import PictureWorld
+from minikimi.errors import UserError
+from minikimi.files import read_json_lines, write_json_lines
+from minikimi.sample import Sample
+from minikimi.world import PictureWorld
 
 
 def save_solutions(path: Path, samples: Iterable[Sample]) -> None:
     """Write the solutions of samples that come from worlds of one task each (`PictureWorld(seed, tasks={task: 1})`)."""
-    aside = path.with_suffix(".part")
-    with aside.open("w", encoding="utf-8") as file:
-        for sample in samples:
-            _, seed, _, index = sample.id.split("-")
-            row = {"task": sample.task, "seed": int(seed), "index": int(index), "solution": sample.solution}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    os.replace(aside, path)
+    rows = []
+    for sample in samples:
+        _, seed, _, index = sample.id.split("-")
+        rows.append({"task": sample.task, "seed": int(seed), "index": int(index), "solution": sample.solution})
+    write_json_lines(path, rows)
 
 
 class Solutions:
@@ -38,10 +36,8 @@ class Solutions:
         if not path.is_file():
             raise UserError(f"{path}: not found; train the stage sft first, then longcot writes it")
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            self.rows = [
-                (str(r["task"]), int(r["seed"]), int(r["index"]), str(r["solution"])) for r in map(json.loads, lines)
-            ]
+            rows = [row for _, row in read_json_lines(path)]
+            self.rows = [(str(r["task"]), int(r["seed"]), int(r["index"]), str(r["solution"])) for r in rows]
         except (ValueError, KeyError, TypeError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise UserError(f"{path}: not a file of solutions ({reason}); delete it and run the stage again") from None

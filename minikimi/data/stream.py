@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
-from minikimi.config import UserError
 from minikimi.data.packing import PackedBatch, TooLongError, check_fits, pack, size_of
-from minikimi.data.sample import Sample
-from minikimi.processor import Encoded
+from minikimi.errors import UserError
+from minikimi.processor.processor import Encoded
+from minikimi.sample import Sample
 
 
 class StreamedLoader:

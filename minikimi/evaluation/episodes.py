@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minikimi.data.sample import Sample, question_and_answer
-from minikimi.data.world.desktop import Desktop
-from minikimi.evaluation.asking import RUNNING_TEXT, ask
-from minikimi.evaluation.scoring import Verdict, final_answer, running_text_answer
+from minikimi.answers import Verdict, final_answer, running_text_answer
+from minikimi.evaluation.ask import RUNNING_TEXT, ask
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
+from minikimi.sample import Sample, question_and_answer
+from minikimi.world.desktop import Desktop
 
 
 @dataclass

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from minikimi.checkpoint import model_directory
-from minikimi.config import PRESETS, KimiVLConfig, UserError
+from minikimi.errors import UserError
+from minikimi.files import model_directory
+from minikimi.model.config import PRESETS, KimiVLConfig
 from minikimi.model.kimi_vl import KimiVL
 
 
@@ -36,13 +35,6 @@ def machine() -> str:
     """One line about where this ran."""
     threads = torch.get_num_threads()
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} threads, torch {torch.__version__}"
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write aside, then rename."""
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)
 
 
 def results_directory(model: Path) -> Path:

@@ -16,15 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from minikimi.config import UserError
-from minikimi.data import PictureWorld, Sample, most_common_answers
-from minikimi.data.world import TASKS
-from minikimi.evaluation.asking import RUNNING_TEXT, ask
+from minikimi.answers import Verdict, exact_match, point_in_box, running_text_answer
+from minikimi.data import most_common_answers
+from minikimi.errors import UserError
+from minikimi.evaluation.ask import RUNNING_TEXT, ask
 from minikimi.evaluation.episodes import play, told, verdict
-from minikimi.evaluation.scoring import Verdict, bootstrap, exact_match, point_in_box, running_text_answer
 from minikimi.evaluation.settings import Settings
+from minikimi.evaluation.statistics import bootstrap
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
+from minikimi.sample import Sample
+from minikimi.world import TASKS, PictureWorld
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from minikimi.data.forms import END_THINK, THINK
+from minikimi.processor.text.chat import END_THINK, THINK
 
 COLUMNS, SIZE = 4, (3.0, 4.0)  # samples in a row, and the inches of each
 WIDTH, LINES = 37, 4  # characters of a line of text, and the most lines of an answer

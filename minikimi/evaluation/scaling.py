@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from minikimi.data.forms import END_THINK, THINK
-from minikimi.data.sample import Sample
-from minikimi.evaluation.asking import generate, make_prompt
+from minikimi.answers import exact_match
+from minikimi.evaluation.ask import generate, make_prompt
 from minikimi.evaluation.minis import held_out
-from minikimi.evaluation.scoring import bootstrap, exact_match
 from minikimi.evaluation.settings import Settings
+from minikimi.evaluation.statistics import bootstrap
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
+from minikimi.processor.text.chat import END_THINK, THINK
+from minikimi.sample import Sample
 
 SCALED_TASKS = ("chart", "sum", "count", "arithmetic")
 

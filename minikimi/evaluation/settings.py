@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from minikimi.config import UserError
-from minikimi.training.pipeline import CONFIGS
+from minikimi.errors import UserError
+from minikimi.files import CONFIGS
 
 LISTS = ("needle_lengths", "scaling_limits")
 

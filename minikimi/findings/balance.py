@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minikimi.findings.bench import loss_on, text_model, train
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import as_text, batches, held_out_batches, world
+from minikimi.findings.toy_training import loss_on, text_model, train
 
 LR = 6e-3
 EXPERTS = {"n_routed_experts": 16, "num_experts_per_tok": 4, "routed_scaling_factor": 1.9908}

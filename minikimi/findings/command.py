@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def findings(options: argparse.Namespace, _: list[str]) -> int:
     """Measure, print one line each, and say where the results are."""
-    from minikimi.findings.run import console, run
+    from minikimi.findings.measure import console, run
 
     out = Path(options.out)
     command = " ".join(["minikimi", *sys.argv[1:]])

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from minikimi.findings.bench import loss_on, matrices_of, text_model, train
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import as_text, batches, held_out_batches, world
+from minikimi.findings.toy_training import loss_on, matrices_of, text_model, train
 
 LR = 1e-2
 WHOLE_RUN = 3.0  # sum over the steps of rate * decay

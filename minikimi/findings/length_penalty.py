@@ -18,7 +18,7 @@ from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import processor
 from minikimi.findings.thinking import LONGEST, START_STEPS, answering_model, problems, reinforce
 from minikimi.rl.passk import pass_rates
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.rollout_settings import RolloutSettings
 
 ROLLOUTS = RolloutSettings(problems=16, samples=8, inner_steps=2, max_new_tokens=LONGEST)
 WEIGHTS = {"with": 0.5, "without": 0.0}

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minikimi.findings.bench import Rule, loss_on, text_model, train
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import as_text, batches, held_out_batches, world
+from minikimi.findings.toy_training import Rule, loss_on, text_model, train
 
 RATES = (1e-3, 2.5e-3, 6e-3, 1.5e-2, 4e-2)
 BUDGETS = (0.2, 0.35, 0.5, 0.7, 1.0)  # of AdamW's steps

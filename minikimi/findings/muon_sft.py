@@ -12,10 +12,10 @@ from copy import deepcopy
 from statistics import mean
 from typing import Any
 
-from minikimi.findings.bench import Rule, loss_on, text_model, train
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average
 from minikimi.findings.plot import COLOURS, bars
 from minikimi.findings.texts import as_chat, as_text, batches, held_out_batches, world
+from minikimi.findings.toy_training import Rule, loss_on, text_model, train
 from minikimi.model.kimi_vl import KimiVL
 
 LR = 6e-3

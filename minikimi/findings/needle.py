@@ -13,15 +13,16 @@ from typing import Any
 
 import torch
 
-from minikimi.data import PackedLoader, Sample
+from minikimi.data import PackedLoader
 from minikimi.data.mixture import Mixture
 from minikimi.data.packing import pack
-from minikimi.findings.bench import text_model, train
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average
 from minikimi.findings.plot import COLOURS, bars
 from minikimi.findings.texts import processor, world
+from minikimi.findings.toy_training import text_model, train
 from minikimi.model.kimi_vl import KimiVL, next_token_targets
-from minikimi.processor import IGNORE_INDEX, Encoded
+from minikimi.processor.processor import IGNORE_INDEX, Encoded
+from minikimi.sample import Sample
 
 TASKS = {"128": "needle", "512": "needle_512"}
 BASES = (50_000.0, 800_000.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.findings.finding import Finding
 
 NAMES = (

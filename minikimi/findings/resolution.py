@@ -19,14 +19,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from minikimi.config import VisionConfig
-from minikimi.data.world.art import picture
-from minikimi.findings.bench import optimizer_of
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
+from minikimi.findings.toy_training import optimizer_of
+from minikimi.model.config import VisionConfig
 from minikimi.model.moonvit import MoonViT
 from minikimi.model.patches import pack_images
 from minikimi.optim import warmup_cosine
+from minikimi.world.art import picture
 
 THINGS = ("cat", "pizza", "car", "shirt", "key", "sun", "fish", "banana")
 CELL = 28  # pixels: 2 x 2 patches, one block of the pixel shuffle

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minikimi.findings.bench import Rule, matrices_of, text_model, train
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS
 from minikimi.findings.texts import as_text, batches, world
+from minikimi.findings.toy_training import Rule, matrices_of, text_model, train
 from minikimi.optim.muon import as_matrices
 
 LR = 6e-3

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from minikimi.data import PackedBatch, PackedLoader, PictureWorld, Sample
+from minikimi.data import PackedBatch, PackedLoader
 from minikimi.data.forms import Encode, encoder, running_text
-from minikimi.processor import Encoded, Processor
+from minikimi.processor.processor import Encoded, Processor
+from minikimi.sample import Sample
+from minikimi.world import PictureWorld
 
 processor = lru_cache(maxsize=1)(Processor.small)
 

@@ -8,16 +8,16 @@ from functools import lru_cache
 
 from torch import nn
 
-from minikimi.data import Sample
-from minikimi.findings.bench import text_model, train
 from minikimi.findings.texts import as_chat, batches, processor, world
+from minikimi.findings.toy_training import text_model, train
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.optim import Muon, param_groups
 from minikimi.rl.engine import RolloutEngine
-from minikimi.rl.objective import MirrorDescent
+from minikimi.rl.mirror_descent import MirrorDescent
+from minikimi.rl.problems import ProblemPool
 from minikimi.rl.rewards import exact_answer
-from minikimi.rl.sampling import ProblemPool
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.rollout_settings import RolloutSettings
+from minikimi.sample import Sample
 
 LR = 1e-2
 RL_LR = 3e-4

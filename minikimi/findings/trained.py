@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from minikimi.evaluation.runfiles import curve, read_columns
+from minikimi.report.runfiles import curve, read_columns
 
 BEFORE_LONG, AFTER_LONG = "cooldown", "long2"
 

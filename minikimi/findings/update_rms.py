@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from minikimi.findings.bench import Rule, loss_on, matrices_of, text_model, train
 from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import as_text, batches, held_out_batches, world
+from minikimi.findings.toy_training import Rule, loss_on, matrices_of, text_model, train
 
 LR = 6e-3
 FACTORS = (0.05, 0.1, 0.2, 0.4, 0.8)

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minikimi.config import KimiVLConfig, TextConfig
-from minikimi.evaluation.benchmarks.screenspot import inside
-from minikimi.evaluation.scoring import normalise
+from minikimi.answers import normalise
+from minikimi.benchmarks.screenspot import inside
 from minikimi.lab.exercise import Case, Misfit
+from minikimi.model.config import KimiVLConfig, TextConfig
 
 CLICK = re.compile(r"click\((\d\.\d\d), (\d\.\d\d)\)")
 Messages = list[dict[str, Any]]

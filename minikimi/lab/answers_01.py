@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.config import VisionConfig
 from minikimi.lab.exercise import Case, Misfit
+from minikimi.model.config import VisionConfig
 from minikimi.model.patches import cumulative_lengths, image_cu_seqlens, pack_images, patchify, unpatchify
 
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.config import VisionConfig
 from minikimi.lab.exercise import Case, Misfit
+from minikimi.model.config import VisionConfig
 from minikimi.model.rope import (
     apply_rotary,
     interpolate_table,

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minikimi import ops
-from minikimi.config import VisionConfig
 from minikimi.lab.exercise import Case
+from minikimi.model import ops
+from minikimi.model.config import VisionConfig
 from minikimi.model.moonvit import Encoder, PatchEmbed, PositionTable, VisionBlock, VisionMLP
 from minikimi.model.patches import cumulative_lengths, image_cu_seqlens
 from minikimi.model.rope import interpolate_table, rotary_2d

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.config import KimiVLConfig, TextConfig, VisionConfig
 from minikimi.lab.exercise import Case, Misfit
+from minikimi.model.config import KimiVLConfig, TextConfig, VisionConfig
 from minikimi.model.projector import Projector, merge_order, merge_patches
 
 

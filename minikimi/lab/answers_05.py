@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from minikimi import ops
-from minikimi.config import TextConfig
 from minikimi.lab.exercise import Case, Misfit
+from minikimi.model import ops
+from minikimi.model.config import TextConfig
 from minikimi.model.rope import apply_rotary, rotary_1d
 
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from minikimi.config import KimiVLConfig, TextConfig
 from minikimi.lab.exercise import Case, Misfit
+from minikimi.model.config import KimiVLConfig, TextConfig
 from minikimi.model.moe import Routing, sequence_aux_loss, update_selection_bias
 
 

@@ -10,16 +10,16 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from minikimi.checkpoint import DERIVED, official_tensors
-from minikimi.config import KimiVLConfig
 from minikimi.data.packing import PackedBatch
 from minikimi.lab.exercise import Case, Misfit
 from minikimi.model.attention import LatentCache
+from minikimi.model.checkpoint import DERIVED, official_tensors
+from minikimi.model.config import KimiVLConfig
 from minikimi.model.decoder import DecoderLayer
 from minikimi.model.kimi_vl import KimiVL, Packed, next_token_targets, pack_batch
 from minikimi.model.rope import rotary_1d
-from minikimi.text.base import Tokenizer
-from minikimi.text.tokenizer import small_tokenizer
+from minikimi.processor.text.base import Tokenizer
+from minikimi.processor.text.tokenizer import small_tokenizer
 
 Parts = list[tuple[str, str | int]]
 tokenizer = cache(small_tokenizer)

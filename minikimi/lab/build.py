@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
+from minikimi.files import write_text
 from minikimi.lab.source import Source, cell_text, read_source, title_cell
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -117,13 +118,10 @@ def target(source: Source, solutions: bool, folder: Path = NOTEBOOKS) -> Path:
 
 
 def write(path: Path, text: str) -> bool:
-    """Write aside and rename; leave an equal file alone. Returns whether the file changed."""
+    """Write all or nothing; leave an equal file alone. Returns whether the file changed."""
     if path.exists() and path.read_text() == text:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".part")
-    aside.write_text(text)
-    os.replace(aside, path)
+    write_text(path, text)
     return True
 
 

@@ -9,7 +9,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
+from minikimi.files import write_json
 from minikimi.lab.exercise import exercise, judge, lesson
 
 FOLDER = "my"  # learners' copies live here; progress is kept beside them and nowhere else
@@ -80,6 +81,4 @@ def _remember(id: str, state: str) -> None:
     path = _store()
     if path is None or _load().get(id) == "right":
         return
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(_load() | {id: state}, indent=1))
-    os.replace(aside, path)
+    write_json(path, _load() | {id: state})

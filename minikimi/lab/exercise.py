@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 
 SEEDS = (0, 1, 2)
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 3e-2}  # relative to the largest true value

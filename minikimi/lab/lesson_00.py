@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.evaluation.benchmarks.screenspot import inside
-from minikimi.evaluation.scoring import normalise
+from minikimi.answers import normalise
+from minikimi.benchmarks.screenspot import inside
 from minikimi.lab import answers_00 as a
 from minikimi.lab.exercise import Exercise, Wrong
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.checkpoint import official_tensors
 from minikimi.lab import answers_07 as a
 from minikimi.lab.exercise import Exercise, Wrong
+from minikimi.model.checkpoint import official_tensors
 from minikimi.model.decoder import DecoderLayer
 from minikimi.model.kimi_vl import next_token_targets, pack_batch
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
+from minikimi.files import write_bytes
 from minikimi.lab.build import NOTEBOOKS
 from minikimi.lab.checking import FOLDER
 
@@ -20,9 +19,7 @@ def copy_lessons(notebooks: Path, folder: Path) -> tuple[list[str], list[str]]:
         if mine.exists():
             kept.append(path.name)
             continue
-        aside = mine.with_suffix(".part")
-        shutil.copyfile(path, aside)
-        os.replace(aside, mine)
+        write_bytes(mine, path.read_bytes())
         copied.append(path.name)
     return copied, kept
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.lab.exercise import exercise
 
 REGION = re.compile(r"^( *)# BEGIN SOLUTION (\S+)\n(.*?)^ *# END SOLUTION\n?", re.M | re.S)

@@ -16,8 +16,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from minikimi import ops
-from minikimi.config import TextConfig
+from minikimi.model import ops
+from minikimi.model.config import TextConfig
 from minikimi.model.norm import RMSNorm
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from minikimi.config import TextConfig
 from minikimi.model.attention import LatentAttention, LatentCache
+from minikimi.model.config import TextConfig
 from minikimi.model.moe import MoE, Routing, SwiGLU
 from minikimi.model.norm import RMSNorm
 from minikimi.model.rope import rotary_1d

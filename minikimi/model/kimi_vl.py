@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minikimi import ops
-from minikimi.config import KimiVLConfig
+from minikimi.model import ops
 from minikimi.model.attention import LatentCache
+from minikimi.model.config import KimiVLConfig
 from minikimi.model.decoder import LanguageModel
 from minikimi.model.moe import Experts, Routing
 from minikimi.model.moonvit import MoonViT
@@ -81,14 +81,14 @@ class KimiVL(nn.Module):
     def from_pretrained(
         cls, directory: str | os.PathLike, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
     ) -> KimiVL:
-        """Load an official directory, or a finished run of ours; see `minikimi.checkpoint.load_pretrained`."""
-        from minikimi.checkpoint import load_pretrained
+        """Load an official directory, or a finished run of ours; see `minikimi.model.checkpoint.load_pretrained`."""
+        from minikimi.model.checkpoint import load_pretrained
 
         return load_pretrained(directory, device, dtype)
 
     def save_pretrained(self, directory: str | os.PathLike) -> None:
-        """Write config and weights in the official layout; see `minikimi.checkpoint.save_pretrained`."""
-        from minikimi.checkpoint import save_pretrained
+        """Write config and weights in the official layout; see `minikimi.model.checkpoint.save_pretrained`."""
+        from minikimi.model.checkpoint import save_pretrained
 
         save_pretrained(self, directory)
 
@@ -187,8 +187,8 @@ class KimiVL(nn.Module):
         return KimiVLOutput(loss, hidden, routings, head, keep)
 
     def generate(self, input_ids: Tensor, **options: Any) -> Tensor:
-        """Continue the prompts (B, T): the new ids (B, n); see `minikimi.generation.generate`."""
-        from minikimi.generation import generate
+        """Continue the prompts (B, T): the new ids (B, n); see `minikimi.inference.generate.generate`."""
+        from minikimi.inference.generate import generate
 
         return generate(self, input_ids, **options)
 

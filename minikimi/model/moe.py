@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minikimi import ops
-from minikimi.config import TextConfig
+from minikimi.model import ops
+from minikimi.model.config import TextConfig
 
 
 @dataclass

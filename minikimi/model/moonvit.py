@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minikimi import ops
-from minikimi.config import VisionConfig
+from minikimi.model import ops
+from minikimi.model.config import VisionConfig
 from minikimi.model.patches import image_cu_seqlens
 from minikimi.model.projector import merge_patches
 from minikimi.model.rope import interpolate_table, rotary_2d

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from minikimi import ops
+from minikimi.model import ops
 
 
 class RMSNorm(nn.Module):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minikimi.config import KimiVLConfig
+from minikimi.model.config import KimiVLConfig
 
 
 def merge_order(grid_hws: Tensor, kernel: tuple[int, int] = (2, 2)) -> Tensor:

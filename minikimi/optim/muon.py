@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from minikimi import ops
+from minikimi.model import ops
 from minikimi.optim.newton_schulz import newton_schulz
 
 ADAMW_RMS = 0.2  # root mean square of an AdamW update is usually 0.2 to 0.4; Muon's is scaled to it

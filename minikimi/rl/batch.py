@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from minikimi.data.packing import PackedBatch, pack
-from minikimi.data.sample import Sample
 from minikimi.model.attention import LatentCache
 from minikimi.model.kimi_vl import KimiVL, next_token_targets
 from minikimi.model.moe import Routing
-from minikimi.processor import IGNORE_INDEX, Encoded, Processor
+from minikimi.processor.processor import IGNORE_INDEX, Encoded, Processor
 from minikimi.rl.policy import Policy
+from minikimi.sample import Sample
 
 
 @dataclass(frozen=True)

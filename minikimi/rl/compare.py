@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from minikimi.config import UserError
-from minikimi.data.world import PictureWorld
-from minikimi.evaluation.facts import write_json
+from minikimi.errors import UserError
+from minikimi.files import write_json
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
 from minikimi.rl.passk import PassRates, bootstrap_mean, gain, pass_rates
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.rollout_settings import RolloutSettings
+from minikimi.world import PictureWorld
 
 SEED = 8128  # of the held-out problems; no setting was chosen by them
 BEFORE_LENGTH = "before_length"  # folder of the model as it was when the length reward began

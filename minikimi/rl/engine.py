@@ -19,17 +19,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
 from minikimi.rl.batch import RolloutBatch, encode_prompt, join
 from minikimi.rl.policy import Policy
+from minikimi.rl.problems import ProblemPool
 from minikimi.rl.response import Group, Response
 from minikimi.rl.rollout import rollout
-from minikimi.rl.sampling import ProblemPool
+from minikimi.rl.rollout_log import RolloutTable
+from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.rl.scoring import Scored, metrics, score
-from minikimi.rl.settings import RolloutSettings
-from minikimi.rl.table import RolloutTable
 
 
 class RolloutEngine:

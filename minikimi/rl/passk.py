@@ -13,15 +13,15 @@ from math import comb
 
 import numpy as np
 
-from minikimi.data.sample import Sample
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
 from minikimi.rl.batch import encode_prompt
 from minikimi.rl.policy import Policy
 from minikimi.rl.response import Group, Response
 from minikimi.rl.rollout import rollout
+from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.rl.scoring import score
-from minikimi.rl.settings import RolloutSettings
+from minikimi.sample import Sample
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from minikimi.config import KimiVLConfig
+from minikimi.model.config import KimiVLConfig
 
 CHUNK = 2**26  # logits that exist at one time
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from minikimi.data.forms import END_THINK, THINK
-from minikimi.data.sample import Sample
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
+from minikimi.processor.text.chat import END_THINK, THINK
 from minikimi.rl.passk import pass_rates
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.rollout_settings import RolloutSettings
+from minikimi.sample import Sample
 
 
 def worth_training(

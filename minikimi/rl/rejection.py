@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from minikimi.data.forms import THINK
 from minikimi.data.loader import Source
-from minikimi.data.sample import Sample
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
+from minikimi.processor.text.chat import THINK
 from minikimi.rl.passk import sample_groups
 from minikimi.rl.response import Group, Response
 from minikimi.rl.rewards import split_thought
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.rollout_settings import RolloutSettings
+from minikimi.sample import Sample
 
 VERIFIED = {"exact": 1.0, "format": 0.0}  # right, and a thought with an answer behind it
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from minikimi.data.sample import Sample
-from minikimi.processor import Encoded
+from minikimi.processor.processor import Encoded
+from minikimi.sample import Sample
 
 STOP, LENGTH, REPETITION = "stop", "length", "repetition"
 

@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from minikimi.config import UserError
-from minikimi.data.forms import END_THINK, THINK
+from minikimi.errors import UserError
+from minikimi.processor.text.chat import END_THINK, THINK
 
 LONGEST_ANSWER = 1000  # characters; an answer beyond is wrong unread
 RewardFunction = Callable[..., list[float]]

@@ -21,7 +21,7 @@ from torch import Tensor
 from minikimi.model.attention import LatentCache
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Router
-from minikimi.processor import Encoded
+from minikimi.processor.processor import Encoded
 from minikimi.rl.batch import hidden_states, join
 from minikimi.rl.policy import Policy
 from minikimi.rl.response import LENGTH, REPETITION, STOP, Response

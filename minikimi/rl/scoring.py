@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
+from minikimi.rl.problems import informative
 from minikimi.rl.response import LENGTH, REPETITION, STOP, Group, Response
 from minikimi.rl.rewards import evaluate, length_rewards
-from minikimi.rl.sampling import informative
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.rollout_settings import RolloutSettings
 
 
 @dataclass

@@ -17,7 +17,7 @@ import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.training.module import Training
 from minikimi.training.records import Records
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from minikimi.checkpoint import load_language_model
-from minikimi.config import UserError
 from minikimi.data.packing import PackedBatch
+from minikimi.errors import UserError
+from minikimi.model.checkpoint import load_language_model
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Router, Routing, update_selection_bias
 from minikimi.optim import Muon, param_groups, warmup_cosine, warmup_linear

@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minikimi import ops
-from minikimi.config import UserError
 from minikimi.data.packing import PackedBatch
+from minikimi.errors import UserError
+from minikimi.model import ops
 from minikimi.model.decoder import LanguageModel
 from minikimi.model.kimi_vl import KimiVL, next_token_targets
 from minikimi.model.projector import Projector, merge_patches

@@ -16,11 +16,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from minikimi import KimiVL, Processor
-from minikimi.data import PictureWorld
-from minikimi.data.forms import END_THINK, THINK
-from minikimi.evaluation import asking, facts, scoring
+from minikimi import KimiVL, Processor, answers
+from minikimi.evaluation import ask, facts, statistics
 from minikimi.lab import check, progress, setup
+from minikimi.processor.text.chat import END_THINK, THINK
+from minikimi.world import PictureWorld
 
 torch.set_grad_enabled(False)  # nothing is trained in this lesson
 setup("00")
@@ -620,15 +620,15 @@ grids = torch.tensor([image_grid(*size)[:2] for size in sizes])
 assert proc.image_processor.tokens(grids) == [image_grid(*size)[2] for size in sizes]
 for sample in (first, clip, results["pages"][0][0]):
     mine = question_turn(sample.question, sample.images, LABELS.get(sample.task, "Image"))
-    theirs = asking.question_turns(sample, blind=True)
+    theirs = ask.question_turns(sample, blind=True)
     assert torch.equal(proc(mine)["input_ids"], proc(sample.messages[:-1], sample.images)["input_ids"])
     assert torch.equal(proc(without_pictures(mine))["input_ids"], proc(theirs)["input_ids"])
 for sample, text in zip(screens, clicks, strict=True):
     if CLICK.fullmatch(normalise(text)):
-        assert is_right(sample, text) == scoring.point_in_box(text, sample.facts["box"]).right
-assert all(normalise(text) == scoring.normalise(text) for text in outputs)
+        assert is_right(sample, text) == answers.point_in_box(text, sample.facts["box"]).right
+assert all(normalise(text) == answers.normalise(text) for text in outputs)
 drawn = torch.tensor(np.random.default_rng(0).integers(0, len(seeing), (1000, len(seeing))))
-assert np.allclose(mean_interval(seeing, drawn)[1:], scoring.bootstrap([seeing]), atol=1e-6)
+assert np.allclose(mean_interval(seeing, drawn)[1:], statistics.bootstrap([seeing]), atol=1e-6)
 print("the same: messages, plain form, grids, blindfold, clicks, interval")
 
 # %% [markdown]

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from minikimi import ops
-from minikimi.config import KimiVLConfig
-from minikimi.images.processing import ImageProcessor
 from minikimi.lab import check, knob, photo, progress, setup
+from minikimi.model import ops
 from minikimi.model import patches as library
+from minikimi.model.config import KimiVLConfig
+from minikimi.processor.images.processing import ImageProcessor
 
 setup("01")
 
@@ -205,8 +205,8 @@ plt.show()
 # %% [markdown]
 # ## Before the cut: sizes that do not fit
 #
-# Real pictures are not multiples of 14. The image processor (`minikimi/images/processing.py`, after the released one)
-# does three things. It *shrinks* a picture of more than 4,096 patches, keeping its shape; it never enlarges. It
+# Real pictures are not multiples of 14. The image processor (`minikimi/processor/images/processing.py`, after the
+# released one) does three things. It *shrinks* a picture of more than 4,096 patches, keeping its shape; it never enlarges. It
 # *pads* right and bottom with black to multiples of 28, because a later step joins 2 × 2 patches into one **token**,
 # the unit that a language model reads (lesson 04). And it scales pixels from [0, 1] to [−1, 1].
 

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from minikimi.config import KimiVLConfig
 from minikimi.lab import check, knob, photo, progress, setup
 from minikimi.model import rope
+from minikimi.model.config import KimiVLConfig
 
 setup("02")
 

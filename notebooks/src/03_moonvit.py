@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from minikimi import ops
-from minikimi.config import KimiVLConfig, VisionConfig
 from minikimi.lab import check, knob, photo, progress, setup
 from minikimi.model import moonvit as library
+from minikimi.model import ops
+from minikimi.model.config import KimiVLConfig, VisionConfig
 from minikimi.model.patches import image_cu_seqlens, patchify
 from minikimi.model.rope import apply_rotary, interpolate_table, rotary_2d
 

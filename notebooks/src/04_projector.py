@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from minikimi.config import KimiVLConfig
 from minikimi.lab import check, photo, progress, setup
 from minikimi.model import projector
+from minikimi.model.config import KimiVLConfig
 
 setup("04")
 

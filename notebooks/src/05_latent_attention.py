@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from matplotlib.patches import Rectangle
 from torch.utils.flop_counter import FlopCounterMode
 
-from minikimi import ops
-from minikimi.config import KimiVLConfig
 from minikimi.lab import check, knob, progress, setup
+from minikimi.model import ops
 from minikimi.model.attention import LatentAttention, LatentCache
+from minikimi.model.config import KimiVLConfig
 from minikimi.model.norm import RMSNorm
 from minikimi.model.rope import apply_rotary, rotary_1d
 

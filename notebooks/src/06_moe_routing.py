@@ -13,9 +13,9 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
-from minikimi.config import KimiVLConfig
 from minikimi.lab import check, photo, progress, setup
 from minikimi.model import moe
+from minikimi.model.config import KimiVLConfig
 
 setup("06")
 

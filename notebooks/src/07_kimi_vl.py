@@ -4,7 +4,7 @@
 # minutes: 45
 # prerequisites: ["03", "04", "05", "06"]
 # difficulty: 3
-# builds: minikimi/model/decoder.py, minikimi/model/kimi_vl.py and minikimi/checkpoint.py
+# builds: minikimi/model/decoder.py, minikimi/model/kimi_vl.py and minikimi/model/checkpoint.py
 # ---
 # %%
 import math
@@ -18,20 +18,20 @@ import torch
 from PIL import Image
 from torch import nn
 
-from minikimi import KimiVL, KimiVLConfig, Processor, UserError, ops
-from minikimi.checkpoint import DERIVED
+from minikimi import KimiVL, KimiVLConfig, Processor, UserError
 from minikimi.data.packing import pack
-from minikimi.data.sample import question_and_answer
-from minikimi.data.world import PictureWorld
 from minikimi.lab import check, photo, progress, setup
-from minikimi.model import kimi_vl
+from minikimi.model import kimi_vl, ops
 from minikimi.model.attention import LatentAttention, LatentCache
+from minikimi.model.checkpoint import DERIVED
 from minikimi.model.kimi_vl import Packed
 from minikimi.model.moe import MoE, SwiGLU
 from minikimi.model.norm import RMSNorm
 from minikimi.model.patches import cumulative_lengths
 from minikimi.model.rope import apply_rotary
 from minikimi.optim import Muon, param_groups
+from minikimi.sample import question_and_answer
+from minikimi.world import PictureWorld
 
 setup("07")
 

@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
-from minikimi.config import KimiVLConfig
 from minikimi.lab import check, knob, progress, setup
+from minikimi.model.config import KimiVLConfig
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.optim import Muon, muon, param_groups
 from minikimi.optim import newton_schulz as library_newton_schulz

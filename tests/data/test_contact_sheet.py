@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minikimi.data import PictureWorld
 from minikimi.data.contact_sheet import CELL, _columns, _lines, _readable, contact_sheet
-from minikimi.data.world.vocabulary import CREDIT
+from minikimi.world import PictureWorld
+from minikimi.world.vocabulary import CREDIT
 
 
 def test_every_sample_has_its_cell_and_the_credit_stands_below(tmp_path):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minikimi.config import UserError
-from minikimi.data import PackedLoader, PictureWorld, StreamedLoader
+from minikimi.data import PackedLoader, StreamedLoader
 from minikimi.data.hf import SampleStream, load_samples, to_dataset, to_sample
-from minikimi.processor import Processor
+from minikimi.errors import UserError
+from minikimi.processor.processor import Processor
+from minikimi.world import PictureWorld
 
 WORLD = PictureWorld(seed=8, tasks={"caption": 1, "number": 1, "sum": 1})
 PROCESSOR = Processor.small()

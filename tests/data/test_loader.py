@@ -6,12 +6,14 @@ import multiprocessing as mp
 import pytest
 import torch
 
-from minikimi.config import UserError
-from minikimi.data import PackedLoader, PictureWorld, Sample, TooLongError
+from minikimi.data import PackedLoader, TooLongError
 from minikimi.data.datamodule import PackedData
 from minikimi.data.loader import Phases
 from minikimi.data.mixture import Mixture
-from minikimi.processor import Encoded, Processor
+from minikimi.errors import UserError
+from minikimi.processor.processor import Encoded, Processor
+from minikimi.sample import Sample
+from minikimi.world import PictureWorld
 
 PROCESSOR = Processor.small()
 

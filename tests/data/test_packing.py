@@ -5,9 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minikimi.data import PictureWorld, TooLongError, pack
+from minikimi.data import TooLongError, pack
 from minikimi.data.packing import check_fits, fill, first_fit, size_of
-from minikimi.processor import Encoded, Processor
+from minikimi.processor.processor import Encoded, Processor
+from minikimi.world import PictureWorld
 
 LIMITS = (40, 60)
 SIZES = st.lists(st.tuples(st.integers(1, LIMITS[0]), st.integers(0, LIMITS[1])), min_size=1, max_size=120)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minikimi.config import UserError
-from minikimi.data import PictureWorld
 from minikimi.data.datamodule import PackedData
 from minikimi.data.solutions import Solutions, save_solutions
+from minikimi.errors import UserError
+from minikimi.world import PictureWorld
 
 ROW = {"task": "count", "seed": 7, "index": 3, "solution": "cat 1. 1"}
 
@@ -40,7 +40,6 @@ def test_the_file_holds_no_pictures(tmp_path):
 DAMAGED = {
     "cut": json.dumps(ROW)[:-5].encode(),
     "no object": b"[1, 2]",
-    "blank line": (json.dumps(ROW) + "\n\n" + json.dumps(ROW)).encode(),
     "no solution": json.dumps({k: v for k, v in ROW.items() if k != "solution"}).encode(),
     "no number": json.dumps(ROW | {"index": "first"}).encode(),
     "no text": b"\xff\xfe" * 5000,

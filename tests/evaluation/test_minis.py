@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import yaml
 
-from minikimi.config import PRESETS, UserError
-from minikimi.data.sample import Sample
-from minikimi.data.world.desktop import MAX_STEPS
-from minikimi.evaluation import episodes, minis, needle
+from minikimi.answers import Verdict
+from minikimi.errors import UserError
+from minikimi.evaluation import episodes, minis, needle_map
 from minikimi.evaluation.gallery import choose, save_samples
 from minikimi.evaluation.minis import BENCHMARKS, EXTRAS, MINI_TASKS, Outcome, run_minis, tables
-from minikimi.evaluation.scoring import Verdict
 from minikimi.evaluation.settings import check, settings
-from minikimi.evaluation.table import results_table
+from minikimi.files import CONFIGS
+from minikimi.model.config import PRESETS
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
-from minikimi.training.pipeline import CONFIGS
+from minikimi.processor.processor import Processor
+from minikimi.report.score_table import results_table
+from minikimi.sample import Sample
+from minikimi.world.desktop import MAX_STEPS
 
 PROCESSOR = Processor.small()
 OPTIONS = replace(settings("nano"), per_task=6, prior_samples=40, answer_tokens=48)
@@ -178,16 +179,16 @@ def test_needles_stand_where_the_map_says(monkeypatch: pytest.MonkeyPatch) -> No
             answers.append(sample.answer if needle_text in half else "0")
         return encoded(answers)
 
-    monkeypatch.setattr(needle, "ask", half_reading)
+    monkeypatch.setattr(needle_map, "ask", half_reading)
     options = replace(OPTIONS, needle_lengths=(256, 512, 100_000), needle_depths=3, needles_per_cell=5)
-    found = needle.needle_map(KimiVL.from_preset("nano"), PROCESSOR, options)
+    found = needle_map.needle_map(KimiVL.from_preset("nano"), PROCESSOR, options)
     assert found["depths"] == [0.0, 0.5, 1.0]
     assert [[row[0], row[2]] for row in found["recall"][:2]] == [[1.0, 0.0], [1.0, 0.0]]
     assert found["recall"][2] == [None] * 3 and found["n"] == [[5] * 3, [5] * 3, [0] * 3]
 
 
 def test_needle_texts_have_their_length() -> None:
-    for sample in needle.needles(512, 0.5, 1, 4):
+    for sample in needle_map.needles(512, 0.5, 1, 4):
         assert 440 <= len(PROCESSOR.encode(sample.messages, []).input_ids) <= 512
 
 

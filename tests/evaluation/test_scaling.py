@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from minikimi.data.forms import END_THINK, THINK
-from minikimi.data.sample import Sample
-from minikimi.evaluation.asking import ask, make_prompt
+from minikimi.evaluation.ask import ask, make_prompt
 from minikimi.evaluation.minis import held_out, judge
 from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, until_closed
 from minikimi.evaluation.settings import settings
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
+from minikimi.processor.text.chat import END_THINK, THINK
+from minikimi.sample import Sample
 
 test_time_scaling.__test__ = False  # type: ignore[attr-defined]  # a function under test, not a test
 PROCESSOR = Processor.small()

@@ -9,15 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.findings import svd_entropy as spectra
-from minikimi.findings.bench import optimizer_of, text_model, train
 from minikimi.findings.finding import Measurement
+from minikimi.findings.measure import run
 from minikimi.findings.muon import equal_share
 from minikimi.findings.registry import NAMES, load
 from minikimi.findings.resolution import CELL, TESTED, Neighbours, scenes, tiles
-from minikimi.findings.run import run
 from minikimi.findings.texts import as_text, batches, world
+from minikimi.findings.toy_training import optimizer_of, text_model, train
 from minikimi.findings.trained import trained_rows
 
 # Measurements that show the paper's effect, and the changes that turn it around: for each finding, what one seed found.

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from tiny_models import TEXT, random_text, tiny_model
 
-from minikimi.config import PRESETS
+from minikimi.model.config import PRESETS
 from minikimi.model.moe import MoE, Router, Routing, sequence_aux_loss, update_selection_bias
 
 

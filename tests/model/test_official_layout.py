@@ -4,7 +4,7 @@ allocated."""
 import pytest
 import torch
 
-from minikimi.checkpoint import official_tensors
+from minikimi.model.checkpoint import official_tensors
 from minikimi.model.kimi_vl import KimiVL
 
 

@@ -156,7 +156,7 @@ def test_no_target_at_all_gives_zero_loss_and_zero_gradients() -> None:
 
 def test_wide_vocabulary_loss_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss works through chunks of tokens with recomputation; value and gradients are those of one piece."""
-    from minikimi import ops
+    from minikimi.model import ops
 
     monkeypatch.setattr(ops, "LOSS_CHUNK", 4 * 9)  # 4 tokens of 9 classes
     g = torch.Generator().manual_seed(0)

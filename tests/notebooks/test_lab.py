@@ -8,7 +8,7 @@ import pytest
 import torch
 from nbformat import v4
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.lab import answers_02 as answers
 from minikimi.lab import check, doctor, hint, photo, progress, setup, solution, teaching
 from minikimi.lab.build import execute, sources

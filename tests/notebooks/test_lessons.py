@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.lab.build import NOTEBOOKS, assemble, sources, target
 from minikimi.lab.exercise import lesson, lesson_numbers
 from minikimi.lab.source import Source, cell_text, definitions, plain_tree, read_source

@@ -94,7 +94,7 @@ def model_to_k25(state: dict[str, Tensor], vision_heads: int) -> dict[str, Tenso
 
 
 def official(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """minikimi's names (experts stacked, gate rows first) to official ones; written apart from `minikimi.checkpoint` on
+    """minikimi's names (experts stacked, gate rows first) to official ones; apart from `minikimi.model.checkpoint` on
     purpose."""
     out = {}
     for name, tensor in state.items():

@@ -9,7 +9,7 @@ from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 from transformers.models.kimi_k25.configuration_kimi_k25 import Kimi_K25Config, Kimi_K25VisionConfig
 from transformers.models.kimi_k25.modeling_kimi_k25 import Kimi_K25ForConditionalGeneration, Kimi_K25VisionModel
 
-from minikimi.config import KimiVLConfig, TextConfig, VisionConfig
+from minikimi.model.config import KimiVLConfig, TextConfig, VisionConfig
 from minikimi.model.kimi_vl import KimiVL
 
 COPIED = [

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from reference import whole_reference, with_time
 from tiny_models import MEDIA, random_images, text_with_images, tiny_model
 
-from minikimi import ops
-from minikimi.model import attention, decoder, moe, moonvit, projector, rope
+from minikimi.model import attention, decoder, moe, moonvit, ops, projector, rope
 from minikimi.model.kimi_vl import KimiVL
 
 TOLERANCE = 2e-4

@@ -14,16 +14,16 @@ import torch
 from safetensors.torch import load_file
 
 from minikimi.cli import main
-from minikimi.data.sample import Sample
-from minikimi.data.world import PictureWorld
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
 from minikimi.rl.batch import encode_prompt
-from minikimi.rl.dpo import DirectPreference, Pair, pair_batch, train_dpo
 from minikimi.rl.passk import sample_groups
+from minikimi.rl.preferences import DirectPreference, Pair, pair_batch, train_dpo
 from minikimi.rl.rejection import VERIFIED, solved, verified_solutions
 from minikimi.rl.response import STOP, Response
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.rollout_settings import RolloutSettings
+from minikimi.sample import Sample
+from minikimi.world import PictureWorld
 
 # Responses of up to 64 tokens in segments of 24, so that a checkpoint holds unfinished ones. An untrained model stops
 # with one token in 500, so some responses are shorter than others: that is what is learnt from.

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.rl.compare import BEFORE_LENGTH, change, compare
 from minikimi.rl.passk import PassRates
 

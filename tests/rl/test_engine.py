@@ -10,14 +10,14 @@ import torch
 from rl_toys import LETTERS, Letters, Questions, engine, prompts, same
 from tiny_models import EOS, tiny_model
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.optim import Muon, param_groups
-from minikimi.rl.objective import MirrorDescent
+from minikimi.rl.mirror_descent import MirrorDescent
+from minikimi.rl.problems import ProblemPool
 from minikimi.rl.response import LENGTH, REPETITION, STOP, Group, Response
-from minikimi.rl.sampling import ProblemPool
+from minikimi.rl.rollout_log import RolloutTable
+from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.rl.scoring import metric_names, metrics, score
-from minikimi.rl.settings import RolloutSettings
-from minikimi.rl.table import RolloutTable
 
 
 def group(*texts: str, ends: dict[int, str] | None = None) -> Group:

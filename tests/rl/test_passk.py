@@ -8,7 +8,7 @@ from rl_toys import Letters, Questions
 from tiny_models import tiny_model
 
 from minikimi.rl.passk import PassRates, bootstrap_mean, gain, pass_at_k, pass_rates
-from minikimi.rl.settings import RolloutSettings
+from minikimi.rl.rollout_settings import RolloutSettings
 
 
 @pytest.mark.parametrize(("n", "c"), [(6, 0), (6, 1), (6, 3), (6, 6), (5, 4)])

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from minikimi.config import UserError
+from minikimi.errors import UserError
 from minikimi.rl.rewards import (
     correct_answer,
     evaluate,

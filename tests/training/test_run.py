@@ -16,18 +16,19 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from minikimi.checkpoint import load_language_model
 from minikimi.cli import main
-from minikimi.config import SHIPPED, KimiVLConfig
-from minikimi.data import PictureWorld
 from minikimi.data.forms import encoder
 from minikimi.data.solutions import Solutions
+from minikimi.files import SHIPPED
+from minikimi.model.checkpoint import load_language_model
+from minikimi.model.config import KimiVLConfig
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor import Processor
+from minikimi.processor.processor import Processor
 from minikimi.recipe import ASKED_IN, rejection_settings
 from minikimi.training.module import Training
 from minikimi.training.objectives import NextToken
-from minikimi.training.pipeline import STAGES, stage_config, whole_run
+from minikimi.training.run import STAGES, stage_config, whole_run
+from minikimi.world import PictureWorld
 
 COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
 JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]

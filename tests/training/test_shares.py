@@ -9,7 +9,7 @@ import yaml
 
 from minikimi.data.datamodule import PackedData
 from minikimi.data.loader import Phases
-from minikimi.training.pipeline import stage_config
+from minikimi.training.run import stage_config
 
 TEXT = ("story", "arithmetic", "needle", "needle_512", "needle_2048")
 LONG = ("needle_512", "needle_2048", "pages_long")

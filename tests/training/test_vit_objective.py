@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from minikimi import KimiVL, Processor
-from minikimi.config import UserError
-from minikimi.data import PackedBatch, PictureWorld, pack
+from minikimi.data import PackedBatch, pack
 from minikimi.data.forms import encoder
+from minikimi.errors import UserError
 from minikimi.training.vit import SiglipCaption, segment_mean, siglip_loss
+from minikimi.world import PictureWorld
 
 
 @pytest.fixture

@@ -1,5 +1,0 @@
-"""The picture world: drawn scenes with answers known exactly (lesson 09)."""
-
-from minikimi.data.world.world import TASKS, PictureWorld
-
-__all__ = ["TASKS", "PictureWorld"]

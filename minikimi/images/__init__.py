@@ -1,6 +1,0 @@
-"""Images: from any file a user gives to packed patches. Untrusted pictures end in `open_image` (lessons 01 and 09)."""
-
-from minikimi.images.open_image import open_image
-from minikimi.images.processing import ImageProcessor
-
-__all__ = ["ImageProcessor", "open_image"]

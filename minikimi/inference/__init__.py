@@ -1,0 +1,1 @@
+"""Inference: tokens out of a model, one after another (lesson 05)."""

@@ -1,0 +1,71 @@
+"""The library on its Triton kernels (interpreted) computes what it does in torch: each stage's loss and gradients."""
+
+import pytest
+import torch
+
+from minikimi import KimiVL, Processor
+from minikimi.data import PackedBatch, pack
+from minikimi.data.forms import encoder
+from minikimi.model.config import PRESETS
+from minikimi.training.objectives import NextToken, Objective
+from minikimi.training.vit import SiglipCaption
+from minikimi.world import PictureWorld
+
+pytest.importorskip("triton", reason="Triton has no wheel for this system")
+
+PARTS = ["vision_tower", "multi_modal_projector", "language_model"]
+STAGES = {
+    "text": ("text", lambda: NextToken(["language_model"])),
+    "vit": ("caption", lambda: SiglipCaption(width=32, layers=1)),
+    "align": ("caption", lambda: NextToken(PARTS[:2])),
+    "joint": ("document", lambda: NextToken(PARTS)),
+    "sft": ("chat", lambda: NextToken(PARTS)),
+}
+
+
+def model_with_bias() -> KimiVL:
+    torch.manual_seed(0)
+    model = KimiVL(PRESETS["nano"])
+    for buffer in model.buffers():
+        buffer.normal_(std=0.1)
+    return model
+
+
+def loss_and_gradients(
+    kernels: str, model: KimiVL, objective: Objective, batch: PackedBatch, monkeypatch: pytest.MonkeyPatch
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    monkeypatch.setenv("MINIKIMI_KERNELS", kernels)
+    both = torch.nn.ModuleDict({"model": model, "objective": objective})
+    both.zero_grad()
+    loss = objective.loss(model, batch).total
+    loss.backward()
+    return loss.detach(), {name: p.grad.clone() for name, p in both.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_kernels_give_the_same_loss_and_gradients(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    form, make = STAGES[stage]
+    encode, world = encoder(form, Processor.small()), PictureWorld(3, "train", {"caption": 1, "count": 1, "order": 1})
+    batch = pack([encode(world[i]) for i in range(3)])
+    model, objective = model_with_bias(), make()
+    objective.setup(model)
+    for name, p in model.named_parameters():
+        p.requires_grad_(name.startswith(objective.train_parts))
+    torch_loss, torch_grads = loss_and_gradients("torch", model, objective, batch, monkeypatch)
+    loss, grads = loss_and_gradients("triton", model, objective, batch, monkeypatch)
+    torch.testing.assert_close(loss, torch_loss, rtol=1e-5, atol=1e-5)
+    assert grads.keys() == torch_grads.keys() and grads
+    for name, grad in grads.items():
+        torch.testing.assert_close(grad, torch_grads[name], rtol=1e-3, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_generation_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefill, absorbed decoding over the cache and the experts' path without sorting."""
+    model, proc, world = model_with_bias().eval(), Processor.small(), PictureWorld(3, "held_out")
+    samples = [world[i] for i in range(2)]
+    batch = proc([s.messages[:-1] for s in samples], [s.images for s in samples], add_generation_prompt=True)
+    out = {}
+    for kernels in ("torch", "triton"):
+        monkeypatch.setenv("MINIKIMI_KERNELS", kernels)
+        out[kernels] = model.generate(**batch, max_new_tokens=4)
+    assert torch.equal(out["torch"], out["triton"])
