@@ -6,19 +6,19 @@ report's OCR and knowledge data (arXiv 2504.07491, section 3.1) at toy scale.
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 from PIL import ImageDraw
 
 from minikimi.world import art, glyphs
-from minikimi.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick
+from minikimi.world.amounts import describe, running_sum
+from minikimi.world.canvas import CELL, Canvas, Rng, between, pick
 from minikimi.world.holdout import bar_held_out
+from minikimi.world.scene import Scene
+from minikimi.world.task import Task
 from minikimi.world.vocabulary import BARS
 
 UNIT = 9  # px of height per unit of value
-AREA = 84  # px above the printed values: three image tokens, room for nine units
+ROWS = 3  # cells above the printed values, room for nine units
 BAR_WIDTHS = (16, 22)  # px
-FREE = 27  # most free paper to the right and below, px
 
 KINDS = ["value", "tallest", "smallest", "difference", "total"]
 QUESTIONS = {
@@ -52,31 +52,19 @@ def _choose(rng: Rng, kind: str, held_out: bool) -> tuple[dict[str, int], list[s
             return bars, asked
 
 
-def _draw(rng: Rng, bars: dict[str, int], held_out: bool) -> Canvas:
+def _draw_bars(rng: Rng, bars: dict[str, int], held_out: bool) -> Canvas:
     """The chart, bars and below them their values in their colours; `placements` are the boxes of the bars."""
-    size = glyphs.CELL * len(bars), AREA + glyphs.CELL
-    canvas = Canvas.blank(rng, draw_resolution(rng, (size[0], size[0] + FREE), (size[1], size[1] + FREE), held_out))
+    canvas = Canvas.sheet(rng, ROWS + 1, len(bars), held_out)
     pen, width = ImageDraw.Draw(canvas.image), between(rng, *BAR_WIDTHS)
     font_name, font_size = pick(rng, art.FONTS), between(rng, *glyphs.FONT_SIZES)
-    for i, (colour, value) in enumerate(bars.items()):
-        left = glyphs.CELL * i + (glyphs.CELL - width) // 2
-        box = (left, AREA - UNIT * value, left + width, AREA)
+    cells = canvas.cells(ROWS + 1, len(bars))[-len(bars) :]
+    for (colour, value), cell in zip(bars.items(), cells, strict=True):
+        left, floor = cell[0] + (CELL - width) // 2, cell[1]
+        box = (left, floor - UNIT * value, left + width, floor)
         pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), fill=BARS[colour])
         canvas.placements.append({"name": colour, "box": box})
-        cell = (glyphs.CELL * i, AREA, glyphs.CELL * (i + 1), AREA + glyphs.CELL)
         glyphs.stamp(rng, canvas, glyphs.printed(str(value), font_name, font_size), cell, BARS[colour])
     return canvas
-
-
-def describe(amounts: dict[str, int]) -> str:
-    """`{"red": 7, "blue": 3}` -> `red 7, blue 3`."""
-    return ", ".join(f"{name} {amount}" for name, amount in amounts.items())
-
-
-def running_sum(values: list[int]) -> list[str]:
-    """`[7, 3, 5]` -> `7 + 3 = 10`, `10 + 5 = 15`."""
-    totals = list(accumulate(values))
-    return [f"{a} + {b} = {c}" for a, b, c in zip(totals, values[1:], totals[1:], strict=False)]
 
 
 def _answer(kind: str, bars: dict[str, int], asked: list[str]) -> tuple[str, str, int]:
@@ -87,8 +75,8 @@ def _answer(kind: str, bars: dict[str, int], asked: list[str]) -> tuple[str, str
         return str(values[0]), f"{named}. {values[0]}", 1
     if kind in ("tallest", "smallest"):
         extreme = "largest" if kind == "tallest" else "least"
-        seen = ", ".join(f"{value} {colour}" for colour, value in bars.items())
-        return asked[0], f"{seen}. The {extreme} is {values[0]} {asked[0]}. {asked[0]}", 2
+        listed = ", ".join(f"{value} {colour}" for colour, value in bars.items())
+        return asked[0], f"{listed}. The {extreme} is {values[0]} {asked[0]}. {asked[0]}", 2
     if kind == "difference":
         answer, steps = values[0] - values[1], [f"{values[0]} - {values[1]} = {values[0] - values[1]}"]
     else:
@@ -96,14 +84,23 @@ def _answer(kind: str, bars: dict[str, int], asked: list[str]) -> tuple[str, str
     return str(answer), ". ".join([named, *steps, str(answer)]), 3 if len(asked) == 2 else 4
 
 
-def chart(rng: Rng, held_out: bool) -> Scene:
+def draw(rng: Rng, held_out: bool) -> Scene:
     """A bar chart; a value, the tallest or smallest bar, a difference or the total is asked."""
     kind = pick(rng, KINDS)
     bars, asked = _choose(rng, kind, held_out)
-    canvas = _draw(rng, bars, held_out)
+    canvas = _draw_bars(rng, bars, held_out)
     answer, solution, difficulty = _answer(kind, bars, asked)
     question = pick(rng, QUESTIONS[kind]).format(*asked)
-    facts = canvas.facts(f"chart.{kind}", bars=bars, asked=asked, difficulty=difficulty)
     others = [] if held_out else [colour for colour in bars if [colour] != asked]
-    more = [(pick(rng, QUESTIONS["value"]).format(colour), str(bars[colour])) for colour in others]
-    return Scene([canvas.image], question, answer, describe(bars), facts, solution, more)
+    return Scene(
+        images=[canvas.image],
+        question=question,
+        answer=answer,
+        caption=describe(bars),
+        solution=solution,
+        more=[(pick(rng, QUESTIONS["value"]).format(colour), str(bars[colour])) for colour in others],
+        facts=canvas.facts(f"chart.{kind}", bars=bars, asked=asked, difficulty=difficulty),
+    )
+
+
+TASK = Task(name="chart", draw=draw, benchmark="maths", thinks=True)

@@ -1,0 +1,61 @@
+"""The tasks of the picture world, one file each (lesson 09).
+
+They follow the data categories of the Kimi-VL report (arXiv 2504.07491, section 3.1): captions and grounding, knowledge,
+reading, screens, documents of many images, clips, and text alone. A new task is a new file here with a `TASK`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from minikimi.answers import Verdict
+from minikimi.errors import UserError
+from minikimi.sample import Sample
+from minikimi.world.task import Task, exactly
+
+# Simple ones first; tasks that are not listed come after these, by name. `PictureWorld` draws tasks in this order, so
+# a change of it changes every default world.
+READING_ORDER = (
+    "glyph", "caption", "where", "count", "group", "flag", "number", "word", "table", "receipt", "chart", "sum",
+    "arithmetic", "click", "motion", "order", "pages", "pages_long", "compare", "needle", "needle_512", "needle_2048",
+    "desktop", "story",
+)  # fmt: skip
+
+
+def _found() -> dict[str, Task]:
+    """The `TASK` of every file in this folder, in reading order."""
+    tasks: list[Task] = [import_module(f"{__name__}.{file.name}").TASK for file in iter_modules(__path__)]
+    place = {name: number for number, name in enumerate(READING_ORDER)}
+    tasks.sort(key=lambda task: (place.get(task.name, len(place)), task.name))
+    return {task.name: task for task in tasks}
+
+
+TASKS = _found()
+
+
+def task_named(name: str) -> Task:
+    """The task of this name. Raises `UserError` if there is none."""
+    if name not in TASKS:
+        raise UserError(f"task {name!r} does not exist in the picture world; choose from {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def group_of(name: str) -> str:
+    """The group of a task. Raises `UserError` if there is no such task."""
+    return task_named(name).group
+
+
+def tasks_of(group: str) -> tuple[str, ...]:
+    """The names of all tasks of a group, in reading order. Raises `UserError` if there are none."""
+    names = tuple(task.name for task in TASKS.values() if task.group == group)
+    if not names:
+        groups = dict.fromkeys(task.group for task in TASKS.values())
+        raise UserError(f"group {group!r} has no tasks in the picture world; choose from {', '.join(groups)}")
+    return names
+
+
+def judged(sample: Sample, output: str) -> Verdict:
+    """The verdict of the sample's task; `exactly` for data that comes from elsewhere."""
+    task = TASKS.get(sample.task)
+    return (task.judge if task else exactly)(sample, output)
