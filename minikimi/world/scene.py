@@ -14,10 +14,10 @@ from minikimi.world.canvas import Canvas
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """Finished drawings with one question. The fields mean what they mean in `Sample`; those of its own:
+    """Finished drawings with one question. The fields mean what they mean in `Sample`, with two of its own:
 
-    question: the words after the images. label: see `question_and_answer`. told: by default the caption tells each image.
-    more: only in training.
+    question: the words after the images. label: of the images, see `question_and_answer`. Where `told` is empty, the
+    caption tells each image.
     """
 
     images: list[Image.Image] = field(default_factory=list)

@@ -1,7 +1,8 @@
 """The tasks of the picture world, one file each (lesson 09).
 
-They follow the data categories of the Kimi-VL report (arXiv 2504.07491, section 3.1): captions and grounding, knowledge,
-reading, screens, documents of many images, clips, and text alone. A new task is a new file here with a `TASK`.
+They follow the data categories of the Kimi-VL report (arXiv 2504.07491, section 3.1): captions and grounding,
+knowledge, reading, screens, documents of many images, clips, and text alone. A new task is a new file here with a
+`TASK`, and its test.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from minikimi.world.task import Task, exactly
 
 # Simple ones first; tasks that are not listed come after these, by name. `PictureWorld` draws tasks in this order, so
 # a change of it changes every default world.
-READING_ORDER = (
-    "glyph", "caption", "where", "count", "group", "flag", "number", "word", "table", "receipt", "chart", "sum",
-    "arithmetic", "click", "motion", "order", "pages", "pages_long", "compare", "needle", "needle_512", "needle_2048",
-    "desktop", "story",
-)  # fmt: skip
+READING_ORDER = [
+    *("glyph", "caption", "where", "count", "group", "flag"),
+    *("number", "word", "table", "receipt", "chart", "sum", "arithmetic"),
+    *("click", "motion", "order", "pages", "pages_long", "compare"),
+    *("needle", "needle_512", "needle_2048", "desktop", "story"),
+]
 
 
 def _found() -> dict[str, Task]:

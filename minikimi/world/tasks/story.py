@@ -9,19 +9,7 @@ from __future__ import annotations
 from minikimi.world.canvas import Rng, pick
 from minikimi.world.scene import Scene
 from minikimi.world.task import Task, in_the_box
-from minikimi.world.tasks import (
-    caption,
-    chart,
-    click,
-    compare,
-    count,
-    motion,
-    order,
-    pages,
-    receipt,
-    table,
-    where,
-)
+from minikimi.world.tasks import caption, chart, click, compare, count, motion, order, pages, receipt, table, where
 
 SOURCES = [caption, where, count, chart, table, receipt, click, motion, order, pages, compare]
 
