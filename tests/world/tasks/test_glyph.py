@@ -1,33 +1,17 @@
 """Task `glyph`: one thing in one image token; its name, its handwriting and its background."""
 
-import itertools
-
 import numpy as np
-import pytest
-from PIL import Image
+from world_checks import BOTH_SPLITS, SPLITS, check_placements, pasted, samples
 
 from minikimi.processor.processor import Processor
 from minikimi.world import PictureWorld, art, glyphs, holdout
-from minikimi.world.canvas import Canvas
-from minikimi.world.glyph import CHARACTERS
+from minikimi.world.tasks.glyph import CHARACTERS
 from minikimi.world.vocabulary import BACKGROUNDS, COUNTRIES, INKS, NAMES
 
-SPLITS = ["train", "held_out"]
 
-
-def drawn(split, n):
-    """One after another, each only when it is asked for."""
-    world = PictureWorld(3, split, {"glyph": 1})
-    return (world[i] for i in range(n))
-
-
-def samples(split, n=400):
-    return list(drawn(split, n))
-
-
-@pytest.mark.parametrize("split", SPLITS)
+@BOTH_SPLITS
 def test_the_name_is_that_of_what_was_drawn(split):
-    for sample in samples(split):
+    for sample in samples("glyph", split, 400):
         kind = sample.kind.removeprefix("glyph.")
         assert sample.answer == sample.caption == sample.facts["name"] and sample.more == []
         if kind == "character":
@@ -35,34 +19,21 @@ def test_the_name_is_that_of_what_was_drawn(split):
             continue
         (placed,) = sample.facts["placements"]
         assert sample.answer == placed["name"] and placed["name"] in (COUNTRIES if kind == "flag" else NAMES)
-        left, top, right, bottom = placed["box"]
-        painted = Canvas.blank(np.random.default_rng(0), (28, 28), sample.facts["background"]).image
-        drawn = art.picture(placed["name"], max(right - left, bottom - top))
-        painted.paste(drawn, (left, top), drawn)
-        assert painted.tobytes() == sample.images[0].tobytes()
+        check_placements(sample)
 
 
-def pasted(mask, background):
-    """All the cells that `mask` can give: every ink, up to 2 px from the middle."""
-    columns, rows = ((28 - side) // 2 for side in mask.size)
-    for ink, dx, dy in itertools.product(INKS, range(-2, 3), range(-2, 3)):
-        cell = Image.new("RGB", (28, 28), BACKGROUNDS[background])
-        cell.paste(ink, (columns + dx, rows + dy), mask)
-        yield cell.tobytes()
-
-
-@pytest.mark.parametrize("split", SPLITS)
+@BOTH_SPLITS
 def test_letters_are_printed_as_they_are_named(split):
-    letters = [s for s in samples(split, 80) if s.answer in CHARACTERS and s.answer.isalpha()][:4]
+    letters = [s for s in samples("glyph", split, 80) if s.answer in CHARACTERS and s.answer.isalpha()][:4]
     sizes = range(glyphs.FONT_SIZES[0], glyphs.FONT_SIZES[1] + 1)
     for sample in letters:
         masks = (glyphs.printed(sample.answer, font, size) for font in art.FONTS for size in sizes)
         background = sample.facts["background"]
-        assert any(sample.images[0].tobytes() in pasted(mask, background) for mask in masks), sample.id
+        assert any(sample.images[0].tobytes() in pasted(mask, background, INKS) for mask in masks), sample.id
     assert len(letters) == 4
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@BOTH_SPLITS
 def test_handwriting_is_of_the_split(split, monkeypatch):
     # Notes down which of scikit-learn's images were drawn from; the labels there say what they show.
     from sklearn.datasets import load_digits
@@ -76,19 +47,20 @@ def test_handwriting_is_of_the_split(split, monkeypatch):
 
     monkeypatch.setattr(glyphs, "handwritten", noted)
     handwritten = 0
-    for sample in drawn(split, 300):
+    world = PictureWorld(3, split, {"glyph": 1})
+    for sample in (world[i] for i in range(300)):  # one after another, each only when it is asked for
         if used:
             handwritten += 1
             mask, index = used.pop()
             assert str(target[index]) == sample.answer
             assert holdout.digit_held_out(index) == (split == "held_out")
-            assert sample.images[0].tobytes() in pasted(mask, sample.facts["background"])
+            assert sample.images[0].tobytes() in pasted(mask, sample.facts["background"], INKS)
     assert handwritten > 3
 
 
 def test_a_held_out_background_is_never_trained():
     pairs = {
-        split: {(s.answer, s.facts["background"]) for s in samples(split, 3000) if s.kind != "glyph.character"}
+        split: {(s.answer, s.facts["background"]) for s in samples("glyph", split, 3000) if s.kind != "glyph.character"}
         for split in SPLITS
     }
     assert not pairs["train"] & pairs["held_out"]
@@ -98,9 +70,9 @@ def test_a_held_out_background_is_never_trained():
 
 
 def test_half_are_pictures_and_every_one_is_a_single_token():
-    many = samples("train", 800)
+    many = samples("glyph", n=800)
     assert 0.44 < np.mean([s.kind == "glyph.picture" for s in many]) < 0.56
-    assert set(CHARACTERS) <= {s.answer for s in samples("train", 2500)}
+    assert set(CHARACTERS) <= {s.answer for s in samples("glyph", n=2500)}
     processor = Processor.small()
     for sample in many[:30]:
         assert processor.encode(sample.messages, sample.images).grid_hws.tolist() == [[2, 2]]
