@@ -21,6 +21,13 @@ def test_a_box_takes_any_point_inside_and_none_takes_the_answer():
         assert in_the_box(without, "done()").right and not in_the_box(without, "click(0.21, 0.59)").right
 
 
+def test_training_is_stricter_than_the_examination():
+    click = sample("click(0.25, 0.50)", box=(0.2, 0.4, 0.3, 0.6))
+    for judge, asked, said in ((in_the_box, click, "click(0.21, 0.59) please"), (exactly, sample(), "a◁/think▷12")):
+        assert not judge(asked, said, alone=True).right and judge(asked, asked.answer, alone=True).right
+    assert in_the_box(click, "click(0.21, 0.59) please").right
+
+
 def test_a_guess_among_the_answers_of_its_kind():
     assert one_of_the_answers(sample(kind="a"), {"a": 4, "b": 2}) == 1 / 4
     assert one_of_the_answers(sample(kind="c"), {"a": 4}) == 0

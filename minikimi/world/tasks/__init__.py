@@ -57,7 +57,7 @@ def tasks_of(group: str) -> tuple[str, ...]:
     return names
 
 
-def judged(sample: Sample, output: str) -> Verdict:
-    """The verdict of the sample's task; `exactly` for data that comes from elsewhere."""
+def judged(sample: Sample, output: str, alone: bool = False) -> Verdict:
+    """The verdict of the sample's task; `exactly` for data that comes from elsewhere. alone: see `answers.py`."""
     task = TASKS.get(sample.task)
-    return (task.judge if task else exactly)(sample, output)
+    return (task.judge if task else exactly)(sample, output, alone)
