@@ -51,7 +51,7 @@ class Task:
 
     A mixture calls tasks by their group:
 
-    * `alphabet`: a lone thing in a single image token;
+    * `glyphs`: a lone thing in a single image token;
     * `pictures`: questions about one or more images;
     * `words`: no image;
     * `long`: from about 400 tokens on; in no mixture that does not ask for it.

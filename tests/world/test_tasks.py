@@ -62,7 +62,7 @@ def test_groups_part_the_tasks():
 def test_the_group_says_whether_there_are_pictures_and_how_long_it_is(task):
     drawn = samples(task, n=few(task, 30))
     images = {bool(sample.images) for sample in drawn}
-    assert {"words": {False}, "pictures": {True}, "alphabet": {True}}.get(group_of(task), images) == images
+    assert {"words": {False}, "pictures": {True}, "glyphs": {True}}.get(group_of(task), images) == images
 
 
 @EVERY_TASK

@@ -43,4 +43,4 @@ def draw(rng: Rng, held_out: bool) -> Scene:
     )
 
 
-TASK = Task(name="glyph", draw=draw, group="alphabet")
+TASK = Task(name="glyph", draw=draw, group="glyphs")
