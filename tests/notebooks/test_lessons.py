@@ -5,15 +5,14 @@ import base64
 import json
 import re
 from functools import cache
-from pathlib import Path
 
 import nbformat
 import pytest
 
-from minikimi.errors import UserError
-from minikimi.lab.build import NOTEBOOKS, assemble, sources, target
-from minikimi.lab.exercise import lesson, lesson_numbers
-from minikimi.lab.source import Source, cell_text, definitions, plain_tree, read_source
+from minikimi.lab.authoring.build import assemble, sources, target
+from minikimi.lab.authoring.source import Source, cell_text, definitions, plain_tree
+from minikimi.lab.lessons import lesson, lesson_numbers
+from minikimi.lab.my import NOTEBOOKS
 
 SOURCES = sources([])
 LIBRARY = NOTEBOOKS.parent / "minikimi"
@@ -145,21 +144,3 @@ def test_lessons_and_sources_belong_together() -> None:
     assert [s.number for s in SOURCES] == lesson_numbers()
     built = {target(s, solutions) for s in SOURCES for solutions in (False, True)}
     assert built == set(NOTEBOOKS.rglob("*.ipynb")) - set(NOTEBOOKS.rglob(".ipynb_checkpoints/*"))
-
-
-def test_bad_sources_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "02_x.py"
-    head = (
-        "# ---\n# title: a\n# goal: b.\n# minutes: 30\n# prerequisites: []\n# difficulty: 1\n# builds: nothing\n# ---\n"
-    )
-    for text, message in [
-        ("x = 1\n", "without a header"),
-        (head.replace("minutes: 30", "minutes: long"), "minutes"),
-        (head + "# %% [raw]\nx\n", "unknown"),
-    ]:
-        path.write_text(text)
-        with pytest.raises(UserError, match=message):
-            read_source(path)
-    path.write_text(head + "# %%\n# BEGIN SOLUTION 2.1\nx = 1\n# END SOLUTION\n")
-    with pytest.raises(UserError, match="not inside a function"):
-        cell_text(read_source(path).cells[0], solutions=False)
