@@ -66,7 +66,10 @@ def read_source(path: Path) -> Source:
     match = re.match(r"# ---\n((?:#.*\n)+?)# ---\n", text)
     if not match:
         raise UserError(f"{path}: starts without a header; put '# key: value' lines between two '# ---' lines")
-    header = yaml.safe_load(re.sub(r"^# ?", "", match[1], flags=re.M))
+    try:
+        header = yaml.safe_load(re.sub(r"^# ?", "", match[1], flags=re.M))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: the header is not YAML: {getattr(error, 'problem', error)}") from None
     problems = [key for key, kind in FIELDS.items() if not isinstance(header.get(key), kind)]
     problems = problems or sorted(set(header) - set(FIELDS))
     if problems:

@@ -60,7 +60,9 @@ def test_bad_sources_are_refused(tmp_path: Path) -> None:
     for text, message in [
         ("x = 1\n", "without a header"),
         (HEADER.replace("minutes: 30", "minutes: long"), "minutes"),
-        (HEADER.replace("title: a", "title: a\\n# colour: red"), "colour"),
+        (HEADER.replace("title: a", "title: a\n# colour: red"), "colour"),
+        (HEADER.replace("title: a", "title: a: b"), "YAML"),
+        (HEADER.replace("\n# goal: b.", ""), "goal"),
         (HEADER + "# %% [raw]\nx\n", "unknown"),
     ]:
         path.write_text(text)
