@@ -138,12 +138,30 @@ def definitions(source: Source) -> dict[str, tuple[ast.AST, bool]]:
 
 def plain_tree(node: ast.AST) -> str:
     """A definition as text without docstrings, annotations and positions: two of them are equal if they do the same."""
-    node = ast.parse(ast.unparse(node)).body[0]
-    for child in ast.walk(node):
-        if isinstance(child, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(child) is not None:
-            child.body = child.body[1:] or [ast.Pass()]
-        if isinstance(child, ast.FunctionDef):
-            child.returns = None
-        if isinstance(child, ast.arg):
-            child.annotation = None
-    return ast.unparse(node)
+    return ast.unparse(_Plain().visit(ast.parse(ast.unparse(node)).body[0]))
+
+
+class _Plain(ast.NodeTransformer):
+    """Takes away docstrings and annotations."""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        if ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        self.generic_visit(node)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        if ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        node.returns = None
+        self.generic_visit(node)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value is None:
+            return node
+        return ast.Assign([node.target], node.value, lineno=node.lineno)

@@ -52,6 +52,8 @@ def test_plain_trees_differ_only_by_what_code_does() -> None:
 
     same = tree('def f(x: int) -> int:\n    """Words."""\n    return x  # more')
     assert same == tree("def f(x):\n    return x") != tree("def f(x):\n    return -x")
+    assert tree("def f(x):\n    y: int = x\n    return y") == tree("def f(x):\n    y = x\n    return y")
+    assert tree("class A:\n    x: int") != tree("class A:\n    y: int")
     assert tree("def f(x): return x") != tree("@cache\ndef f(x): return x")
 
 

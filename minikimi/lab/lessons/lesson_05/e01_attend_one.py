@@ -11,8 +11,8 @@ from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
 
 def attend_one(q: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
     """One query (d,) over the keys (L, d) and values (L, d_v) of one head: the weighted mean of the values, (d_v,)."""
-    scores = [float(q @ key) * scale for key in keys]
-    weights = torch.tensor(scores).softmax(dim=0)
+    scores = torch.stack([q @ key * scale for key in keys])
+    weights = scores.softmax(dim=0)
     out = torch.zeros_like(values[0])
     for weight, value in zip(weights, values, strict=True):
         out += weight * value
