@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,3 +61,32 @@ class Exercise:
     run: Callable[..., Any] = lambda answer, *case: answer(*case)
     properties: tuple[Callable[..., None], ...] = ()
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16)
+
+
+WORDS = re.compile(
+    r"Exercise (?P<id>\d+\.\d+): (?P<title>.+) \(difficulty (?P<difficulty>\d), (?P<minutes>\d+) minutes\)\n\n"
+    r"Hint 1: (?P<one>.+)\n\nHint 2: (?P<two>.+)\n\nWhy: (?P<why>.+)\n",
+    re.S,
+)
+
+
+def words(text: str | None) -> dict[str, Any]:
+    """What the learner reads of an exercise, from the docstring of its file: id, title, difficulty, minutes, hints, why.
+
+        Exercise 2.4: Turn all heads at once (difficulty 3, 6 minutes)
+
+        Hint 1: x.unflatten(-1, (-1, 2)) shows the pairs.
+
+        Hint 2: cos[:, None] lines (T, d/2) up with (T, H, d/2).
+
+        Why: every head gets the same angles.
+
+    Lines are joined. Raises `ValueError` if the text has another form.
+    """
+    match = WORDS.fullmatch(text or "")
+    if not match:
+        raise ValueError(f"not the words of an exercise: {text!r}")
+    parts = {name: " ".join(part.split()) for name, part in match.groupdict().items()}
+    hints = parts.pop("one"), parts.pop("two")
+    numbers = {name: int(parts.pop(name)) for name in ("difficulty", "minutes")}
+    return {**parts, **numbers, "hints": hints}

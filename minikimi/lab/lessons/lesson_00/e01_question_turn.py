@@ -1,4 +1,14 @@
-"""Exercise 0.1: a question about several pictures."""
+"""Exercise 0.1: A question about several pictures (difficulty 1, 3 minutes)
+
+Hint 1: Collect parts in a list: for each picture a label, if there are several pictures, and the picture; last the
+question.
+
+Hint 2: enumerate(images, 1) counts from 1; a picture is {"type": "image", "image": image}; return [{"role": "user",
+"content": parts}].
+
+Why: The model reads pictures and words in one row. A question that stands behind the pictures can look back at them;
+pictures behind it could not change how it was read.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +18,7 @@ from typing import Any
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 Messages = list[dict[str, Any]]
 
@@ -85,20 +95,7 @@ def not_in_a_list(question: str, images: list, label: str = "Image") -> dict[str
 
 
 EXERCISE = Exercise(
-    id="0.1",
-    title="A question about several pictures",
-    difficulty=1,
-    minutes=3,
-    hints=(
-        "Collect parts in a list: for each picture a label, if there "
-        "are several pictures, and the picture; last the question.",
-        'enumerate(images, 1) counts from 1; a picture is {"type": "image", '
-        '"image": image}; return [{"role": "user", "content": parts}].',
-    ),
-    why=(
-        "The model reads pictures and words in one row. A question that stands behind the pictures can look back at "
-        "them; pictures behind it could not change how it was read."
-    ),
+    **words(__doc__),
     solution=question_turn,
     cases=turn_cases,
     properties=(parts_in_order,),

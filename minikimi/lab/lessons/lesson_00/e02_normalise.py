@@ -1,4 +1,12 @@
-"""Exercise 0.2: bring an answer to its plain form."""
+"""Exercise 0.2: Bring an answer to its plain form (difficulty 1, 2 minutes)
+
+Hint 1: str.split() without an argument cuts at any run of blanks; join the words with one blank each.
+
+Hint 2: " ".join(text.split()), and then removesuffix(".") takes one closing full stop.
+
+Why: Forgive what carries no meaning, blanks and a closing full stop, and nothing else: every further kindness raises
+the score without the model being better.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +16,7 @@ import torch
 
 from minikimi.answers import normalise
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def text_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -50,18 +58,7 @@ def full_stop_kept(text: str) -> str:
 
 
 EXERCISE = Exercise(
-    id="0.2",
-    title="Bring an answer to its plain form",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "str.split() without an argument cuts at any run of blanks; join the words with one blank each.",
-        '" ".join(text.split()), and then removesuffix(".") takes one closing full stop.',
-    ),
-    why=(
-        "Forgive what carries no meaning, blanks and a closing full stop, and nothing else: every further kindness "
-        "raises the score without the model being better."
-    ),
+    **words(__doc__),
     solution=normalise,
     cases=text_cases,
     properties=(text_by_text,),

@@ -1,4 +1,12 @@
-"""Exercise 0.3: from words to a point, strictly."""
+"""Exercise 0.3: From words to a point, strictly (difficulty 2, 4 minutes)
+
+Hint 1: CLICK.fullmatch(normalise(text)) gives a match or None. What do you do with None, and with 1.20?
+
+Hint 2: x, y = float(match[1]), float(match[2]); raise ValueError if there is no match or one exceeds 1; return x *
+width, y * height.
+
+Why: An output is untrusted input. A parser that guesses turns a badly worded answer into a real click somewhere.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +18,7 @@ import torch
 
 from minikimi.answers import normalise
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 
 CLICK = re.compile(r"click\((\d\.\d\d), (\d\.\d\d)\)")
 
@@ -79,16 +87,7 @@ def match_not_examined(text: str, width: int, height: int) -> tuple[float, float
 
 
 EXERCISE = Exercise(
-    id="0.3",
-    title="From words to a point, strictly",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "CLICK.fullmatch(normalise(text)) gives a match or None. What do you do with None, and with 1.20?",
-        "x, y = float(match[1]), float(match[2]); raise ValueError if "
-        "there is no match or one exceeds 1; return x * width, y * height.",
-    ),
-    why="An output is untrusted input. A parser that guesses turns a badly worded answer into a real click somewhere.",
+    **words(__doc__),
     solution=parse_click,
     cases=click_cases,
     run=run_click,

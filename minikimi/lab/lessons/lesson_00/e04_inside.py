@@ -1,4 +1,11 @@
-"""Exercise 0.4: point in box."""
+"""Exercise 0.4: Point in box (difficulty 1, 2 minutes)
+
+Hint 1: Two conditions, one for each axis, joined by `and`.
+
+Hint 2: left <= x <= right and top <= y <= bottom, with x, y = point.
+
+Why: Any point in the box counts: a click on the ear opens the cat as well as one on the nose. Edges belong to the box.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,7 @@ import torch
 
 from minikimi.benchmarks.screenspot import inside
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def box_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -47,18 +54,7 @@ def one_axis_is_enough(point: tuple[float, float], box: tuple[float, float, floa
 
 
 EXERCISE = Exercise(
-    id="0.4",
-    title="Point in box",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "Two conditions, one for each axis, joined by `and`.",
-        "left <= x <= right and top <= y <= bottom, with x, y = point.",
-    ),
-    why=(
-        "Any point in the box counts: a click on the ear opens the "
-        "cat as well as one on the nose. Edges belong to the box."
-    ),
+    **words(__doc__),
     solution=inside,
     cases=box_cases,
     properties=(point_by_point,),

@@ -1,4 +1,12 @@
-"""Exercise 0.5: how many tokens is a picture?"""
+"""Exercise 0.5: How many tokens is a picture? (difficulty 2, 3 minutes)
+
+Hint 1: Each side is padded up to a multiple of 28 px. 28 px are two patches, and one token is 2 x 2 patches.
+
+Hint 2: rows = 2 * math.ceil(height / 28), columns = 2 * math.ceil(width / 28), tokens = rows * columns // 4.
+
+Why: Padding up to 28 px loses nothing of the picture and lets patches merge 2 x 2. Cost follows the area: twice the
+side is four times the tokens.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +16,7 @@ from collections.abc import Callable
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def image_grid(width: int, height: int) -> tuple[int, int, int]:
@@ -67,18 +75,7 @@ def grid_of_tokens(width: int, height: int) -> tuple[int, int, int]:
 
 
 EXERCISE = Exercise(
-    id="0.5",
-    title="How many tokens is a picture?",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "Each side is padded up to a multiple of 28 px. 28 px are two patches, and one token is 2 x 2 patches.",
-        "rows = 2 * math.ceil(height / 28), columns = 2 * math.ceil(width / 28), tokens = rows * columns // 4.",
-    ),
-    why=(
-        "Padding up to 28 px loses nothing of the picture and lets patches merge 2 x 2. Cost follows the area: twice "
-        "the side is four times the tokens."
-    ),
+    **words(__doc__),
     solution=image_grid,
     cases=size_cases,
     properties=(even_rows, size_by_size),

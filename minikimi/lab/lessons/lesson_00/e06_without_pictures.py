@@ -1,4 +1,11 @@
-"""Exercise 0.6: blindfold the model."""
+"""Exercise 0.6: Blindfold the model (difficulty 2, 3 minutes)
+
+Hint 1: Build a new message for each old one; where the content is a list, keep the parts that are not images.
+
+Hint 2: {**message, "content": [part for part in content if part["type"] != "image"]}; a content that is a string stays.
+
+Why: The blind score says how much can be guessed from the question alone. Only what lies above it is seeing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,7 @@ from typing import Any
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_00.e01_question_turn import Messages, outline, question_turn
 
 
@@ -93,16 +100,7 @@ def first_message_only(messages: Messages) -> Messages:
 
 
 EXERCISE = Exercise(
-    id="0.6",
-    title="Blindfold the model",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "Build a new message for each old one; where the content is a list, keep the parts that are not images.",
-        '{**message, "content": [part for part in content if '
-        'part["type"] != "image"]}; a content that is a string stays.',
-    ),
-    why="The blind score says how much can be guessed from the question alone. Only what lies above it is seeing.",
+    **words(__doc__),
     solution=without_pictures,
     cases=conversation_cases,
     run=run_blind,

@@ -1,4 +1,11 @@
-"""Exercise 0.7: how sure is a score?"""
+"""Exercise 0.7: How sure is a score? (difficulty 2, 3 minutes)
+
+Hint 1: right[picks] is (draws, n): every row is one resampled examination. What is its score?
+
+Hint 2: means = right[picks].mean(dim=1); then means.quantile(0.025) and means.quantile(0.975).
+
+Why: Had we drawn other questions, the score would differ. Drawing again from our own answers shows by how much.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 
 
 def mean_interval(right: Tensor, picks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -67,15 +74,7 @@ def answers_not_means(right: Tensor, picks: Tensor) -> tuple[Tensor, Tensor, Ten
 
 
 EXERCISE = Exercise(
-    id="0.7",
-    title="How sure is a score?",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "right[picks] is (draws, n): every row is one resampled examination. What is its score?",
-        "means = right[picks].mean(dim=1); then means.quantile(0.025) and means.quantile(0.975).",
-    ),
-    why="Had we drawn other questions, the score would differ. Drawing again from our own answers shows by how much.",
+    **words(__doc__),
     solution=mean_interval,
     cases=answer_cases,
     properties=(mean_lies_inside, holds_95_percent),

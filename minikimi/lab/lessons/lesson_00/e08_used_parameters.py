@@ -1,4 +1,12 @@
-"""Exercise 0.8: parameters that one token uses."""
+"""Exercise 0.8: Parameters that one token uses (difficulty 2, 4 minutes)
+
+Hint 1: Subtract what rests: in each layer with experts, n_routed_experts - num_experts_per_tok of them.
+
+Hint 2: An expert is 3 * hidden_size * moe_intermediate_size; the layers with experts are num_hidden_layers -
+first_k_dense_replace.
+
+Why: Memory is paid for all experts, arithmetic only for those chosen: that is the bargain of a mixture of experts.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +16,7 @@ from dataclasses import replace
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 from minikimi.model.config import KimiVLConfig, TextConfig
 
 
@@ -48,18 +56,7 @@ def share_of_everything(text: TextConfig, total: int) -> int:
 
 
 EXERCISE = Exercise(
-    id="0.8",
-    title="Parameters that one token uses",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "Subtract what rests: in each layer with experts, n_routed_experts - num_experts_per_tok of them.",
-        "An expert is 3 * hidden_size * moe_intermediate_size; the layers "
-        "with experts are num_hidden_layers - first_k_dense_replace.",
-    ),
-    why=(
-        "Memory is paid for all experts, arithmetic only for those chosen: that is the bargain of a mixture of experts."
-    ),
+    **words(__doc__),
     solution=used_parameters,
     cases=config_cases,
     dtypes=F32,

@@ -1,11 +1,18 @@
-"""Exercise 1.1: which patch holds this pixel?"""
+"""Exercise 1.1: Which patch holds this pixel? (difficulty 1, 2 minutes)
+
+Hint 1: y // patch_size is the row of the patch, x // patch_size its column. Raster order counts row by row.
+
+Hint 2: index = row * (patches in a row) + column, and a row has width // patch_size patches; y % patch_size inside.
+
+Why: A patch is a square of neighbouring pixels, and those lie far apart in memory: width numbers from row to row.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def patch_of_pixel(y: int, x: int, width: int, patch_size: int) -> tuple[int, int, int]:
@@ -39,15 +46,7 @@ def memory_order(y: int, x: int, width: int, patch_size: int) -> tuple[int, int,
 
 
 EXERCISE = Exercise(
-    id="1.1",
-    title="Which patch holds this pixel?",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "y // patch_size is the row of the patch, x // patch_size its column. Raster order counts row by row.",
-        "index = row * (patches in a row) + column, and a row has width // patch_size patches; y % patch_size inside.",
-    ),
-    why="A patch is a square of neighbouring pixels, and those lie far apart in memory: width numbers from row to row.",
+    **words(__doc__),
     solution=patch_of_pixel,
     cases=pixel_cases,
     dtypes=F32,

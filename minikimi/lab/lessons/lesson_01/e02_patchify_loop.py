@@ -1,4 +1,11 @@
-"""Exercise 1.2: cut an image with two loops."""
+"""Exercise 1.2: Cut an image with two loops (difficulty 1, 3 minutes)
+
+Hint 1: Outer loop over y in steps of patch_size, inner loop over x: this is raster order.
+
+Hint 2: image[:, y : y + patch_size, x : x + patch_size] is one patch (C, p, p); torch.stack the list.
+
+Why: Two loops and a slice: nobody can get lost here, so it is the reference for the fast version.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def patchify_loop(image: Tensor, patch_size: int) -> Tensor:
@@ -58,15 +65,7 @@ def loop_channels_last(image: Tensor, patch_size: int) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="1.2",
-    title="Cut an image with two loops",
-    difficulty=1,
-    minutes=3,
-    hints=(
-        "Outer loop over y in steps of patch_size, inner loop over x: this is raster order.",
-        "image[:, y : y + patch_size, x : x + patch_size] is one patch (C, p, p); torch.stack the list.",
-    ),
-    why="Two loops and a slice: nobody can get lost here, so it is the reference for the fast version.",
+    **words(__doc__),
     solution=patchify_loop,
     cases=loop_cases,
     wrong=(loop_columns, loop_overlapping, loop_in_memory_order, loop_channels_last),

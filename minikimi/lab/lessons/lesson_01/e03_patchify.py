@@ -1,11 +1,19 @@
-"""Exercise 1.3: cut an image without loops."""
+"""Exercise 1.3: Cut an image without loops (difficulty 2, 5 minutes)
+
+Hint 1: Name the five axes first: (C, h, p, w, p). Then ask in which order the patches want them: (h, w, C, p, p).
+
+Hint 2: image.reshape(channels, h, patch_size, w, patch_size).permute(1, 3, 0, 2, 4), then reshape; return (h, w) too.
+
+Why: reshape only splits and joins neighbouring axes; permute moves them. Split, move, join: every cut of an image is
+these three.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_01.e02_patchify_loop import loop_cases
 from minikimi.model.patches import patchify
 
@@ -45,19 +53,7 @@ def grid_swapped(image: Tensor, patch_size: int = 14) -> tuple[Tensor, tuple[int
 
 
 EXERCISE = Exercise(
-    id="1.3",
-    title="Cut an image without loops",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "Name the five axes first: (C, h, p, w, p). Then ask in which order the patches want them: (h, w, C, p, p).",
-        "image.reshape(channels, h, patch_size, w, patch_size).permute(1, "
-        "3, 0, 2, 4), then reshape; return (h, w) too.",
-    ),
-    why=(
-        "reshape only splits and joins neighbouring axes; permute moves "
-        "them. Split, move, join: every cut of an image is these three."
-    ),
+    **words(__doc__),
     solution=patchify,
     cases=patchify_cases,
     wrong=(only_reshaped, column_by_column, mirrored_patches, grid_swapped),

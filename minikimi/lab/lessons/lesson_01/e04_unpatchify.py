@@ -1,4 +1,11 @@
-"""Exercise 1.4: put the image together again."""
+"""Exercise 1.4: Put the image together again (difficulty 2, 3 minutes)
+
+Hint 1: Walk back: (h, w, C, p, p) is what you have, (C, h, p, w, p) is what you want before joining.
+
+Hint 2: patches.view(h, w, channels, p, p).permute(2, 0, 3, 1, 4).reshape(channels, h * p, w * p).
+
+Why: An inverse is the best test there is: what goes there and back unchanged has lost nothing and moved nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.patches import patchify, unpatchify
 
 
@@ -52,15 +59,7 @@ def there_and_back(run, patches: Tensor, grid_hw: tuple[int, int]) -> None:
 
 
 EXERCISE = Exercise(
-    id="1.4",
-    title="Put the image together again",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "Walk back: (h, w, C, p, p) is what you have, (C, h, p, w, p) is what you want before joining.",
-        "patches.view(h, w, channels, p, p).permute(2, 0, 3, 1, 4).reshape(channels, h * p, w * p).",
-    ),
-    why="An inverse is the best test there is: what goes there and back unchanged has lost nothing and moved nothing.",
+    **words(__doc__),
     solution=unpatchify,
     cases=unpatchify_cases,
     properties=(there_and_back,),

@@ -1,4 +1,11 @@
-"""Exercise 1.5: pack images of all sizes."""
+"""Exercise 1.5: Pack images of all sizes (difficulty 2, 3 minutes)
+
+Hint 1: patchify each image, collect patches and grids, join the patches along the first axis.
+
+Hint 2: torch.cat of the patches; torch.tensor of the grids, dtype=torch.int64, shape (N, 2).
+
+Why: cat, not stack: images of different sizes have different numbers of patches, and a patch is all they share.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.patches import pack_images, patchify
 
 
@@ -48,15 +55,7 @@ def cut_to_the_shortest(images: list[Tensor], patch_size: int = 14) -> tuple[Ten
 
 
 EXERCISE = Exercise(
-    id="1.5",
-    title="Pack images of all sizes",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "patchify each image, collect patches and grids, join the patches along the first axis.",
-        "torch.cat of the patches; torch.tensor of the grids, dtype=torch.int64, shape (N, 2).",
-    ),
-    why="cat, not stack: images of different sizes have different numbers of patches, and a patch is all they share.",
+    **words(__doc__),
     solution=pack_images,
     cases=images_cases,
     wrong=(grids_in_pixels, grids_swapped, grids_as_counts, cut_to_the_shortest),

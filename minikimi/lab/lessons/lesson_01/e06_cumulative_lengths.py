@@ -1,4 +1,11 @@
-"""Exercise 1.6: bounds of segments."""
+"""Exercise 1.6: Bounds of segments (difficulty 1, 2 minutes)
+
+Hint 1: A running sum, with a 0 in front: S lengths have S + 1 bounds.
+
+Hint 2: torch.cat of one int32 zero and lengths.cumsum(0, dtype=torch.int32).
+
+Why: With the leading 0, segment s is x[cu[s]:cu[s + 1]] for every s, without a special case. Kernels want int32.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.patches import cumulative_lengths
 
 
@@ -36,15 +43,7 @@ def inclusive_ends(lengths: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="1.6",
-    title="Bounds of segments",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "A running sum, with a 0 in front: S lengths have S + 1 bounds.",
-        "torch.cat of one int32 zero and lengths.cumsum(0, dtype=torch.int32).",
-    ),
-    why="With the leading 0, segment s is x[cu[s]:cu[s + 1]] for every s, without a special case. Kernels want int32.",
+    **words(__doc__),
     solution=cumulative_lengths,
     cases=length_cases,
     dtypes=F32,

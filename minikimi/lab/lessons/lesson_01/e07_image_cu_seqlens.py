@@ -1,4 +1,11 @@
-"""Exercise 1.7: where does each image start?"""
+"""Exercise 1.7: Where does each image start? (difficulty 1, 2 minutes)
+
+Hint 1: How many patches has an image of h x w? You have just written the rest.
+
+Hint 2: cumulative_lengths(grid_hws.prod(dim=1)).
+
+Why: cu_seqlens is all that attention needs to know about images: their shapes matter only for positions.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.patches import cumulative_lengths, image_cu_seqlens
 
 
@@ -41,15 +48,7 @@ def one_long_image(grid_hws: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="1.7",
-    title="Where does each image start?",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "How many patches has an image of h x w? You have just written the rest.",
-        "cumulative_lengths(grid_hws.prod(dim=1)).",
-    ),
-    why="cu_seqlens is all that attention needs to know about images: their shapes matter only for positions.",
+    **words(__doc__),
     solution=image_cu_seqlens,
     cases=grids_cases,
     dtypes=F32,

@@ -1,4 +1,11 @@
-"""Exercise 1.8: who may look at whom?"""
+"""Exercise 1.8: Who may look at whom? (difficulty 2, 4 minutes)
+
+Hint 1: Give each patch the number of its image; two patches may meet when the numbers are equal.
+
+Hint 2: image = arange(N).repeat_interleave(cu_seqlens.diff()); then image[:, None] == image[None].
+
+Why: Square blocks on the diagonal. No triangle: a picture has no before and after, so nothing is causal.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def same_image_mask(cu_seqlens: Tensor) -> Tensor:
@@ -60,15 +67,7 @@ def every_patch_sees_itself(run, cu_seqlens: Tensor) -> None:
 
 
 EXERCISE = Exercise(
-    id="1.8",
-    title="Who may look at whom?",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "Give each patch the number of its image; two patches may meet when the numbers are equal.",
-        "image = arange(N).repeat_interleave(cu_seqlens.diff()); then image[:, None] == image[None].",
-    ),
-    why="Square blocks on the diagonal. No triangle: a picture has no before and after, so nothing is causal.",
+    **words(__doc__),
     solution=same_image_mask,
     cases=bound_cases,
     properties=(every_patch_sees_itself,),

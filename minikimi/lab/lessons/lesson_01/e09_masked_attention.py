@@ -1,4 +1,11 @@
-"""Exercise 1.9: attention within images."""
+"""Exercise 1.9: Attention within images (difficulty 3, 5 minutes)
+
+Hint 1: Forbidden scores must get weight exactly 0 *after* the softmax. Which number has exponential 0?
+
+Hint 2: scores.masked_fill(~mask, float("-inf")).softmax(dim=-1) @ v, with scores = q @ k.T * d ** -0.5.
+
+Why: The softmax turns a score s into e^s: only minus infinity gives weight 0. A score of 0 is a weight of 1.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_01.e08_same_image_mask import same_image_mask
 from minikimi.model.patches import cumulative_lengths
 
@@ -82,15 +89,7 @@ def answers_are_averages(run, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> 
 
 
 EXERCISE = Exercise(
-    id="1.9",
-    title="Attention within images",
-    difficulty=3,
-    minutes=5,
-    hints=(
-        "Forbidden scores must get weight exactly 0 *after* the softmax. Which number has exponential 0?",
-        'scores.masked_fill(~mask, float("-inf")).softmax(dim=-1) @ v, with scores = q @ k.T * d ** -0.5.',
-    ),
-    why="The softmax turns a score s into e^s: only minus infinity gives weight 0. A score of 0 is a weight of 1.",
+    **words(__doc__),
     solution=masked_attention,
     cases=attention_cases,
     properties=(images_do_not_meet, answers_are_averages),

@@ -1,4 +1,11 @@
-"""Exercise 1.10: how much of a batch is padding?"""
+"""Exercise 1.10: How much of a batch is padding? (difficulty 1, 3 minutes)
+
+Hint 1: A padded batch has one row per image, each as long as the longest image. How many places are real?
+
+Hint 2: lengths = grid_hws.prod(dim=1); 1 - lengths.sum() / (N * lengths.max()), as a float.
+
+Why: One large image makes all rows long. The more sizes differ, the worse: real data differ very much.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def padding_share(grid_hws: Tensor) -> float:
@@ -39,15 +46,7 @@ def padding_to_real(grid_hws: Tensor) -> float:
 
 
 EXERCISE = Exercise(
-    id="1.10",
-    title="How much of a batch is padding?",
-    difficulty=1,
-    minutes=3,
-    hints=(
-        "A padded batch has one row per image, each as long as the longest image. How many places are real?",
-        "lengths = grid_hws.prod(dim=1); 1 - lengths.sum() / (N * lengths.max()), as a float.",
-    ),
-    why="One large image makes all rows long. The more sizes differ, the worse: real data differ very much.",
+    **words(__doc__),
     solution=padding_share,
     cases=share_cases,
     dtypes=F32,

@@ -1,4 +1,12 @@
-"""Exercise 1.11: fLOPs of a layer on packed images."""
+"""Exercise 1.11: FLOPs of a layer on packed images (difficulty 3, 5 minutes)
+
+Hint 1: A matrix of A x B costs 2AB FLOPs a patch. Matrices: D x 3D, D x D, D x M, M x D. Attention: n^2 pairs per
+image.
+
+Hint 2: 2 * P * (4 D^2 + 2 D M), and for each image n x n scores and n x n weights times values: 4 * D * n^2.
+
+Why: Heads share the width, so they cancel: H heads of width D/H cost D for a pair. Images add up, they do not multiply.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.config import VisionConfig
 
 
@@ -58,19 +66,7 @@ def scores_only(grid_hws: Tensor, vision: VisionConfig) -> tuple[int, int]:
 
 
 EXERCISE = Exercise(
-    id="1.11",
-    title="FLOPs of a layer on packed images",
-    difficulty=3,
-    minutes=5,
-    hints=(
-        "A matrix of A x B costs 2AB FLOPs a patch. Matrices: D x "
-        "3D, D x D, D x M, M x D. Attention: n^2 pairs per image.",
-        "2 * P * (4 D^2 + 2 D M), and for each image n x n scores and n x n weights times values: 4 * D * n^2.",
-    ),
-    why=(
-        "Heads share the width, so they cancel: H heads of width "
-        "D/H cost D for a pair. Images add up, they do not multiply."
-    ),
+    **words(__doc__),
     solution=layer_flops,
     cases=flops_cases,
     dtypes=F32,

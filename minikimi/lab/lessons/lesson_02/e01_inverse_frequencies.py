@@ -1,4 +1,11 @@
-"""Exercise 2.1: frequencies."""
+"""Exercise 2.1: Frequencies (difficulty 1, 3 minutes)
+
+Hint 1: One frequency per pair of channels: pair i = 0, 1, ..., dim/2 - 1 turns by theta ** (-2i/dim) per position.
+
+Hint 2: 2i runs through 0, 2, 4, ..., dim - 2: torch.arange(0, dim, 2). Make it float32 before dividing by dim.
+
+Why: A geometric row of speeds: the first pair tells neighbours apart, the last hardly turns over a whole document.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.rope import inverse_frequencies
 
 
@@ -44,17 +51,7 @@ def starts_at_one(run, dim: int, theta: float) -> None:
 
 
 EXERCISE = Exercise(
-    id="2.1",
-    title="Frequencies",
-    difficulty=1,
-    minutes=3,
-    hints=(
-        "One frequency per pair of channels: pair i = 0, 1, ..., dim/2 - 1 turns by theta ** (-2i/dim) per position.",
-        "2i runs through 0, 2, 4, ..., dim - 2: torch.arange(0, dim, 2). Make it float32 before dividing by dim.",
-    ),
-    why=(
-        "A geometric row of speeds: the first pair tells neighbours apart, the last hardly turns over a whole document."
-    ),
+    **words(__doc__),
     solution=inverse_frequencies,
     cases=frequency_cases,
     properties=(starts_at_one,),

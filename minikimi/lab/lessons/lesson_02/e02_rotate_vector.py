@@ -1,4 +1,12 @@
-"""Exercise 2.2: turn a vector, pair by pair."""
+"""Exercise 2.2: Turn a vector, pair by pair (difficulty 2, 5 minutes)
+
+Hint 1: Pair i is (x[2i], x[2i+1]), two neighbours. Read both before you write either.
+
+Hint 2: new a = a cos - b sin; new b = a sin + b cos: a rotation against the clock, as multiplying a + ib by e^(i
+angle).
+
+Why: A rotation keeps lengths, so position never makes a token louder: it only changes how two vectors agree.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def rotate_vector(x: Tensor, angles: Tensor) -> Tensor:
@@ -56,16 +64,7 @@ def keeps_length(run, x: Tensor, angles: Tensor) -> None:
 
 
 EXERCISE = Exercise(
-    id="2.2",
-    title="Turn a vector, pair by pair",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "Pair i is (x[2i], x[2i+1]), two neighbours. Read both before you write either.",
-        "new a = a cos - b sin; new b = a sin + b cos: a rotation "
-        "against the clock, as multiplying a + ib by e^(i angle).",
-    ),
-    why="A rotation keeps lengths, so position never makes a token louder: it only changes how two vectors agree.",
+    **words(__doc__),
     solution=rotate_vector,
     cases=vector_cases,
     properties=(keeps_length,),

@@ -1,4 +1,11 @@
-"""Exercise 2.3: angles for text."""
+"""Exercise 2.3: Angles for text (difficulty 2, 4 minutes)
+
+Hint 1: The angle of pair i at position p is p times frequency i: an outer product, (T, 1) times (dim/2,).
+
+Hint 2: Use the positions you are given (in packed text they restart) and make them float32 first.
+
+Why: Angles need float32: bfloat16 holds no odd number above 256, so it would merge neighbouring positions.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import rotary_1d
 
 
@@ -35,15 +42,7 @@ def bfloat16_positions(positions: Tensor, dim: int, theta: float) -> tuple[Tenso
 
 
 EXERCISE = Exercise(
-    id="2.3",
-    title="Angles for text",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "The angle of pair i at position p is p times frequency i: an outer product, (T, 1) times (dim/2,).",
-        "Use the positions you are given (in packed text they restart) and make them float32 first.",
-    ),
-    why="Angles need float32: bfloat16 holds no odd number above 256, so it would merge neighbouring positions.",
+    **words(__doc__),
     solution=rotary_1d,
     cases=position_cases,
     dtypes=F32,

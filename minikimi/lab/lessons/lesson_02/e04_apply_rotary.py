@@ -1,4 +1,12 @@
-"""Exercise 2.4: turn all heads at once."""
+"""Exercise 2.4: Turn all heads at once (difficulty 3, 6 minutes)
+
+Hint 1: x.unflatten(-1, (-1, 2)) shows the pairs as a last axis of 2; unbind it into a and b of shape (T, H, d/2).
+
+Hint 2: cos[:, None] lines (T, d/2) up with (T, H, d/2). Join with stack(..., dim=-1).flatten(-2), in float32, then cast
+back.
+
+Why: stack and flatten(-2) put each turned pair back where it came from; every head gets the same angles.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import apply_rotary, rotary_1d
 
 
@@ -50,16 +58,7 @@ def left_in_float32(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="2.4",
-    title="Turn all heads at once",
-    difficulty=3,
-    minutes=6,
-    hints=(
-        "x.unflatten(-1, (-1, 2)) shows the pairs as a last axis of 2; unbind it into a and b of shape (T, H, d/2).",
-        "cos[:, None] lines (T, d/2) up with (T, H, d/2). Join with "
-        "stack(..., dim=-1).flatten(-2), in float32, then cast back.",
-    ),
-    why="stack and flatten(-2) put each turned pair back where it came from; every head gets the same angles.",
+    **words(__doc__),
     solution=apply_rotary,
     cases=heads_cases,
     wrong=(halves, joined_in_blocks, turned_back, tables_along_heads, left_in_float32),

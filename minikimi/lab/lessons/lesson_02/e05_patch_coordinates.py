@@ -1,4 +1,12 @@
-"""Exercise 2.5: row and column of every patch."""
+"""Exercise 2.5: Row and column of every patch (difficulty 2, 5 minutes)
+
+Hint 1: In raster order the column runs fastest. For each image: the row repeats w times, the column counts 0..w-1 again
+and again.
+
+Hint 2: arange(h).repeat_interleave(w) and arange(w).repeat(h), for each (h, w) in grid_hws.tolist(); then torch.cat.
+
+Why: Grids are (height, width) everywhere in Kimi-VL; a square picture would hide every mistake made here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import patch_coordinates
 
 
@@ -41,16 +49,7 @@ def from_one(grid_hws: Tensor) -> tuple[Tensor, Tensor]:
 
 
 EXERCISE = Exercise(
-    id="2.5",
-    title="Row and column of every patch",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "In raster order the column runs fastest. For each image: the "
-        "row repeats w times, the column counts 0..w-1 again and again.",
-        "arange(h).repeat_interleave(w) and arange(w).repeat(h), for each (h, w) in grid_hws.tolist(); then torch.cat.",
-    ),
-    why="Grids are (height, width) everywhere in Kimi-VL; a square picture would hide every mistake made here.",
+    **words(__doc__),
     solution=patch_coordinates,
     cases=grid_cases,
     dtypes=F32,

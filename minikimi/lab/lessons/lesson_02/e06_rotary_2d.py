@@ -1,4 +1,11 @@
-"""Exercise 2.6: angles for patches: two positions take turns."""
+"""Exercise 2.6: Angles for patches: two positions take turns (difficulty 3, 8 minutes)
+
+Hint 1: dim/2 pairs, half of them for each axis: dim/4 frequencies, inverse_frequencies(dim // 2, theta). Column first.
+
+Hint 2: stack([columns[:, None] * f, rows[:, None] * f], dim=-1) is (P, dim/4, 2); flatten(1) makes the axes take turns.
+
+Why: Both axes get the whole range of speeds. The order (column first, taking turns) is fixed by the released weights.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import inverse_frequencies, patch_coordinates, rotary_1d, rotary_2d
 
 
@@ -50,20 +57,7 @@ def too_slow(grid_hws: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 EXERCISE = Exercise(
-    id="2.6",
-    title="Angles for patches: two positions take turns",
-    difficulty=3,
-    minutes=8,
-    hints=(
-        "dim/2 pairs, half of them for each axis: dim/4 frequencies, "
-        "inverse_frequencies(dim // 2, theta). Column first.",
-        "stack([columns[:, None] * f, rows[:, None] * f], dim=-1) "
-        "is (P, dim/4, 2); flatten(1) makes the axes take turns.",
-    ),
-    why=(
-        "Both axes get the whole range of speeds. The order (column "
-        "first, taking turns) is fixed by the released weights."
-    ),
+    **words(__doc__),
     solution=rotary_2d,
     cases=table_cases,
     dtypes=F32,

@@ -1,4 +1,11 @@
-"""Exercise 2.7: resize the learned table."""
+"""Exercise 2.7: Resize the learned table (difficulty 3, 6 minutes)
+
+Hint 1: F.interpolate wants (1, D, H0, W0): permute first, and back afterwards. mode="bicubic", align_corners=False.
+
+Hint 2: table.permute(2, 0, 1)[None] in, resized[0].permute(1, 2, 0).flatten(0, 1) out; skip it all when the grid fits.
+
+Why: align_corners=False treats a position as the middle of a patch, so the picture keeps its borders at every size.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import interpolate_table
 
 
@@ -52,19 +59,7 @@ def reshaped(table: Tensor, height: int, width: int) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="2.7",
-    title="Resize the learned table",
-    difficulty=3,
-    minutes=6,
-    hints=(
-        'F.interpolate wants (1, D, H0, W0): permute first, and back afterwards. mode="bicubic", align_corners=False.',
-        "table.permute(2, 0, 1)[None] in, resized[0].permute(1, "
-        "2, 0).flatten(0, 1) out; skip it all when the grid fits.",
-    ),
-    why=(
-        "align_corners=False treats a position as the middle of "
-        "a patch, so the picture keeps its borders at every size."
-    ),
+    **words(__doc__),
     solution=interpolate_table,
     cases=resize_cases,
     wrong=(corners_aligned, bilinear, width_by_height, reshaped),

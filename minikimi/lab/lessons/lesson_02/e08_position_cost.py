@@ -1,11 +1,19 @@
-"""Exercise 2.8: what positions cost in the 16B model."""
+"""Exercise 2.8: What positions cost in the 16B model (difficulty 2, 5 minutes)
+
+Hint 1: The table is height x width x hidden_size numbers of 2 bytes. RoPE has no parameters, only arithmetic.
+
+Hint 2: A pair needs 4 multiplications; hidden_size/2 pairs over all heads; queries and keys; every layer.
+
+Why: 4.7 million parameters and about 125 thousand multiplications a patch: nothing beside the 0.8 billion of the
+layers.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 from minikimi.model.config import VisionConfig
 
 
@@ -35,18 +43,7 @@ def one_layer(vision: VisionConfig) -> tuple[int, int, int]:
 
 
 EXERCISE = Exercise(
-    id="2.8",
-    title="What positions cost in the 16B model",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "The table is height x width x hidden_size numbers of 2 bytes. RoPE has no parameters, only arithmetic.",
-        "A pair needs 4 multiplications; hidden_size/2 pairs over all heads; queries and keys; every layer.",
-    ),
-    why=(
-        "4.7 million parameters and about 125 thousand multiplications "
-        "a patch: nothing beside the 0.8 billion of the layers."
-    ),
+    **words(__doc__),
     solution=position_cost,
     cases=cost_cases,
     dtypes=F32,

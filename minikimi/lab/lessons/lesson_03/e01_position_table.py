@@ -1,4 +1,12 @@
-"""Exercise 3.1: positions for a packed batch."""
+"""Exercise 3.1: Positions for a packed batch (difficulty 2, 4 minutes)
+
+Hint 1: interpolate_table(self.weight, h, w) gives the positions of one image; lay them one after another.
+
+Hint 2: torch.cat of interpolate_table(self.weight, *grid) for each grid; equal grids may share one result, but each
+image needs its rows.
+
+Why: Resizing costs time, and a batch often holds equal grids: a dict makes each size once, the loop uses it often.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, filled
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.moonvit import PositionTable
 from minikimi.model.rope import interpolate_table
 
@@ -51,18 +59,7 @@ class TableOfOneImage(PositionTable):
 
 
 EXERCISE = Exercise(
-    id="3.1",
-    title="Positions for a packed batch",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "interpolate_table(self.weight, h, w) gives the positions of one image; lay them one after another.",
-        "torch.cat of interpolate_table(self.weight, *grid) for each grid; "
-        "equal grids may share one result, but each image needs its rows.",
-    ),
-    why=(
-        "Resizing costs time, and a batch often holds equal grids: a dict makes each size once, the loop uses it often."
-    ),
+    **words(__doc__),
     solution=PositionTable,
     cases=table_cases,
     run=run_table,

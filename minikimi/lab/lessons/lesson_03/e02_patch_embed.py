@@ -1,4 +1,12 @@
-"""Exercise 3.2: the patch embedding."""
+"""Exercise 3.2: The patch embedding (difficulty 2, 4 minutes)
+
+Hint 1: A patch fills the kernel exactly, so the convolution is one dot product per channel: flatten both and multiply.
+
+Hint 2: F.linear(pixel_values.flatten(1), self.proj.weight.flatten(1), self.proj.bias), then add the positions in x's
+dtype.
+
+Why: Kernel and stride equal the patch: nothing overlaps. As a matrix product it is one large, fast operation.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import filled, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model.moonvit import PatchEmbed
 
@@ -53,17 +61,7 @@ class EmbedOneRow(PatchEmbed):
 
 
 EXERCISE = Exercise(
-    id="3.2",
-    title="The patch embedding",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "A patch fills the kernel exactly, so the convolution is "
-        "one dot product per channel: flatten both and multiply.",
-        "F.linear(pixel_values.flatten(1), self.proj.weight.flatten(1), "
-        "self.proj.bias), then add the positions in x's dtype.",
-    ),
-    why="Kernel and stride equal the patch: nothing overlaps. As a matrix product it is one large, fast operation.",
+    **words(__doc__),
     solution=PatchEmbed,
     cases=embed_cases,
     run=run_embed,

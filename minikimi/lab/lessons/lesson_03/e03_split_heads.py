@@ -1,4 +1,11 @@
-"""Exercise 3.3: queries, keys, values, heads."""
+"""Exercise 3.3: Queries, keys, values, heads (difficulty 2, 3 minutes)
+
+Hint 1: The last axis holds 3 x H x d numbers, in this order: first all queries, head by head.
+
+Hint 2: qkv.unflatten(-1, (3, num_heads, -1)) is (P, 3, H, d); unbind(1) takes it apart.
+
+Why: One matrix of D x 3D is faster than three. Which cut is right is fixed by the released weights alone.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,15 +52,7 @@ def not_split(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 EXERCISE = Exercise(
-    id="3.3",
-    title="Queries, keys, values, heads",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "The last axis holds 3 x H x d numbers, in this order: first all queries, head by head.",
-        "qkv.unflatten(-1, (3, num_heads, -1)) is (P, 3, H, d); unbind(1) takes it apart.",
-    ),
-    why="One matrix of D x 3D is faster than three. Which cut is right is fixed by the released weights alone.",
+    **words(__doc__),
     solution=split_heads,
     cases=split_cases,
     wrong=(heads_outside, channels_outside, values_second, not_split),

@@ -1,4 +1,11 @@
-"""Exercise 3.4: all heads, within each image."""
+"""Exercise 3.4: All heads, within each image (difficulty 3, 6 minutes)
+
+Hint 1: Split q, k, v along the patches by cu_seqlens.diff(); every piece is a small attention of its own.
+
+Hint 2: torch.einsum("qhd,khd->hqk", q_s, k_s) * d ** -0.5, softmax over the last axis, then "hqk,khd->qhd".
+
+Why: What is never computed needs no mask. A varlen kernel does the same for all images in one launch.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model import ops
 from minikimi.model.patches import cumulative_lengths
 
@@ -64,15 +71,7 @@ def attend_with_ones_added(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor) 
 
 
 EXERCISE = Exercise(
-    id="3.4",
-    title="All heads, within each image",
-    difficulty=3,
-    minutes=6,
-    hints=(
-        "Split q, k, v along the patches by cu_seqlens.diff(); every piece is a small attention of its own.",
-        'torch.einsum("qhd,khd->hqk", q_s, k_s) * d ** -0.5, softmax over the last axis, then "hqk,khd->qhd".',
-    ),
-    why="What is never computed needs no mask. A varlen kernel does the same for all images in one launch.",
+    **words(__doc__),
     solution=attend,
     cases=attend_cases,
     wrong=(attend_everywhere, attend_over_heads, attend_scaled_by_width, attend_causal, attend_with_ones_added),

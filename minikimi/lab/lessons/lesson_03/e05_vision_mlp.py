@@ -1,4 +1,12 @@
-"""Exercise 3.5: the MLP."""
+"""Exercise 3.5: The MLP (difficulty 1, 2 minutes)
+
+Hint 1: fc0 widens, fc1 narrows, one activation between. There are two forms of GELU; look for `approximate`.
+
+Hint 2: self.fc1(F.gelu(self.fc0(x), approximate="tanh")).
+
+Why: The two GELUs differ by at most 0.0005, so nothing looks broken; over 27 layers it is another model. The projector
+uses the other one.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import filled, numbers
-from minikimi.lab.exercise import Case, Exercise, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 from minikimi.model.moonvit import VisionMLP
 
 
@@ -35,18 +43,7 @@ class MLPWithResidual(VisionMLP):
 
 
 EXERCISE = Exercise(
-    id="3.5",
-    title="The MLP",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "fc0 widens, fc1 narrows, one activation between. There are two forms of GELU; look for `approximate`.",
-        'self.fc1(F.gelu(self.fc0(x), approximate="tanh")).',
-    ),
-    why=(
-        "The two GELUs differ by at most 0.0005, so nothing looks broken; "
-        "over 27 layers it is another model. The projector uses the other one."
-    ),
+    **words(__doc__),
     solution=VisionMLP,
     cases=mlp_cases,
     run=run_mlp,

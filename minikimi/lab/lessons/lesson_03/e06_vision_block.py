@@ -1,4 +1,12 @@
-"""Exercise 3.6: the block."""
+"""Exercise 3.6: The block (difficulty 3, 6 minutes)
+
+Hint 1: x = x + wo(attention(norm0(x))), then x = x + mlp(norm1(x)): the stream x itself is never normed.
+
+Hint 2: self.wqkv(self.norm0(x)).unflatten(-1, (3, self.num_heads, -1)) goes into ops.vision_attention; flatten(1)
+before wo.
+
+Why: Pre-norm keeps a straight road for gradients: x passes all 27 blocks with additions only.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import filled, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model import ops
 from minikimi.model.moonvit import VisionBlock
@@ -69,16 +77,7 @@ class BlockResidualOfTheNorm(VisionBlock):
 
 
 EXERCISE = Exercise(
-    id="3.6",
-    title="The block",
-    difficulty=3,
-    minutes=6,
-    hints=(
-        "x = x + wo(attention(norm0(x))), then x = x + mlp(norm1(x)): the stream x itself is never normed.",
-        "self.wqkv(self.norm0(x)).unflatten(-1, (3, self.num_heads, "
-        "-1)) goes into ops.vision_attention; flatten(1) before wo.",
-    ),
-    why="Pre-norm keeps a straight road for gradients: x passes all 27 blocks with additions only.",
+    **words(__doc__),
     solution=VisionBlock,
     cases=block_cases,
     run=run_block,

@@ -1,4 +1,11 @@
-"""Exercise 3.7: the encoder."""
+"""Exercise 3.7: The encoder (difficulty 2, 5 minutes)
+
+Hint 1: Everything that all blocks share is made once: rotary tables, bounds, longest image. Then the loop.
+
+Hint 2: rotary_2d(grid_hws, self.head_dim), image_cu_seqlens(grid_hws), int(cu_seqlens.diff().max()); final norm last.
+
+Why: Angles and bounds are the same in all layers. The final norm puts every patch on one scale for the projector.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from minikimi.lab.cases import filled
-from minikimi.lab.exercise import Exercise, wrong
+from minikimi.lab.exercise import Exercise, words, wrong
 from minikimi.lab.lessons.lesson_03.e06_vision_block import block_cases
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model.moonvit import Encoder
@@ -55,16 +62,7 @@ class EncoderSameBlock(Encoder):
 
 
 EXERCISE = Exercise(
-    id="3.7",
-    title="The encoder",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "Everything that all blocks share is made once: rotary tables, bounds, longest image. Then the loop.",
-        "rotary_2d(grid_hws, self.head_dim), image_cu_seqlens(grid_hws), "
-        "int(cu_seqlens.diff().max()); final norm last.",
-    ),
-    why="Angles and bounds are the same in all layers. The final norm puts every patch on one scale for the projector.",
+    **words(__doc__),
     solution=Encoder,
     cases=block_cases,
     run=run_encoder,

@@ -1,4 +1,11 @@
-"""Exercise 3.8: how much attention goes astray?"""
+"""Exercise 3.8: How much attention goes astray? (difficulty 2, 4 minutes)
+
+Hint 1: For image s, rows and columns cu[s] to cu[s + 1] are its own block. What is not in the block is foreign.
+
+Hint 2: 1 - weights[:, a:b, a:b].sum(dim=-1).mean() for each pair of bounds (a, b); torch.stack them.
+
+Why: Each query spends a total weight of 1, so the share that leaves the image is 1 minus what stays.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.patches import cumulative_lengths
 
 
@@ -59,15 +66,7 @@ def one_number(weights: Tensor, cu_seqlens: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="3.8",
-    title="How much attention goes astray?",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "For image s, rows and columns cu[s] to cu[s + 1] are its own block. What is not in the block is foreign.",
-        "1 - weights[:, a:b, a:b].sum(dim=-1).mean() for each pair of bounds (a, b); torch.stack them.",
-    ),
-    why="Each query spends a total weight of 1, so the share that leaves the image is 1 minus what stays.",
+    **words(__doc__),
     solution=foreign_share,
     cases=weight_cases,
     dtypes=F32,

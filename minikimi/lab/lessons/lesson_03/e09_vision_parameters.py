@@ -1,4 +1,11 @@
-"""Exercise 3.9: count the parameters."""
+"""Exercise 3.9: Count the parameters (difficulty 2, 5 minutes)
+
+Hint 1: Linear A to B: A * B + B. LayerNorm: 2 D. A block: wqkv, wo, fc0, fc1 and two norms.
+
+Hint 2: Entrance: 3 p p D + D, and the table H0 * W0 * D. Total: entrance + layers * block + 2 D for the final norm.
+
+Why: Nearly all sits in the blocks. MoonViT is about a fortieth of the whole model, and works on every patch.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,7 @@ from dataclasses import replace
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model.config import VisionConfig
 
@@ -55,15 +62,7 @@ def without_final_norm(vision: VisionConfig) -> tuple[int, int, int]:
 
 
 EXERCISE = Exercise(
-    id="3.9",
-    title="Count the parameters",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "Linear A to B: A * B + B. LayerNorm: 2 D. A block: wqkv, wo, fc0, fc1 and two norms.",
-        "Entrance: 3 p p D + D, and the table H0 * W0 * D. Total: entrance + layers * block + 2 D for the final norm.",
-    ),
-    why="Nearly all sits in the blocks. MoonViT is about a fortieth of the whole model, and works on every patch.",
+    **words(__doc__),
     solution=vision_parameters,
     cases=parameter_cases,
     dtypes=F32,

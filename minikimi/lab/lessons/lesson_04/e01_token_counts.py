@@ -1,4 +1,11 @@
-"""Exercise 4.1: count the tokens of a picture."""
+"""Exercise 4.1: Count the tokens of a picture (difficulty 1, 2 minutes)
+
+Hint 1: A grid of h x w patches holds h / kh rows of blocks and w / kw blocks in each.
+
+Hint 2: (grid_hws[:, 0] // kh) * (grid_hws[:, 1] // kw), one number for each picture.
+
+Why: A quarter of the patches: this is the number of places that a picture takes in the language model's context.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def token_counts(grid_hws: Tensor, kernel: tuple[int, int]) -> Tensor:
@@ -35,15 +42,7 @@ def count_together(grid_hws: Tensor, kernel: tuple[int, int]) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="4.1",
-    title="Count the tokens of a picture",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "A grid of h x w patches holds h / kh rows of blocks and w / kw blocks in each.",
-        "(grid_hws[:, 0] // kh) * (grid_hws[:, 1] // kw), one number for each picture.",
-    ),
-    why="A quarter of the patches: this is the number of places that a picture takes in the language model's context.",
+    **words(__doc__),
     solution=token_counts,
     cases=count_cases,
     dtypes=F32,

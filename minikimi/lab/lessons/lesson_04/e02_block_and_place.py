@@ -1,11 +1,18 @@
-"""Exercise 4.2: which block, which place."""
+"""Exercise 4.2: Which block, which place (difficulty 2, 4 minutes)
+
+Hint 1: Integer division says which block, the remainder says where inside. A row of blocks holds width / 2 of them.
+
+Hint 2: block = (row // 2) * (width // 2) + column // 2; place = (row % 2) * 2 + column % 2.
+
+Why: Blocks are in raster order, and so are the four places in a block: the same rule at two scales.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def block_and_place(row: int, column: int, width: int) -> tuple[int, int]:
@@ -39,15 +46,7 @@ def four_in_a_row(row: int, column: int, width: int) -> tuple[int, int]:
 
 
 EXERCISE = Exercise(
-    id="4.2",
-    title="Which block, which place",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "Integer division says which block, the remainder says where inside. A row of blocks holds width / 2 of them.",
-        "block = (row // 2) * (width // 2) + column // 2; place = (row % 2) * 2 + column % 2.",
-    ),
-    why="Blocks are in raster order, and so are the four places in a block: the same rule at two scales.",
+    **words(__doc__),
     solution=block_and_place,
     cases=place_cases,
     dtypes=F32,

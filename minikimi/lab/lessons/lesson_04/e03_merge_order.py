@@ -1,4 +1,13 @@
-"""Exercise 4.3: the order of all patches."""
+"""Exercise 4.3: The order of all patches (difficulty 3, 7 minutes)
+
+Hint 1: View a picture's running numbers as (block row, row inside, block column, column inside); then bring the two
+inner axes to the end.
+
+Hint 2: torch.arange(start, start + h * w, device=...).view(h // kh, kh, w // kw, kw).permute(0, 2, 1, 3).flatten();
+start += h * w.
+
+Why: view names four axes that were hidden in two, permute sorts them: the whole of pixel shuffle is one permutation.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words
 from minikimi.model.projector import merge_order
 
 
@@ -40,20 +49,7 @@ def each_patch_once(run, grid_hws: Tensor, kernel: tuple[int, int]) -> None:
 
 
 EXERCISE = Exercise(
-    id="4.3",
-    title="The order of all patches",
-    difficulty=3,
-    minutes=7,
-    hints=(
-        "View a picture's running numbers as (block row, row inside, block "
-        "column, column inside); then bring the two inner axes to the end.",
-        "torch.arange(start, start + h * w, device=...).view(h // kh, "
-        "kh, w // kw, kw).permute(0, 2, 1, 3).flatten(); start += h * w.",
-    ),
-    why=(
-        "view names four axes that were hidden in two, permute "
-        "sorts them: the whole of pixel shuffle is one permutation."
-    ),
+    **words(__doc__),
     solution=merge_order,
     cases=order_cases,
     properties=(each_patch_once,),

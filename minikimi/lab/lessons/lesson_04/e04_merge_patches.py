@@ -1,4 +1,11 @@
-"""Exercise 4.4: group the patches."""
+"""Exercise 4.4: Group the patches (difficulty 2, 3 minutes)
+
+Hint 1: The order says which patch comes next: index x with it, then cut the first axis into groups of kh * kw.
+
+Hint 2: x[merge_order(grid_hws, kernel).to(x.device)].unflatten(0, (-1, kernel[0] * kernel[1])).
+
+Why: Grouping keeps the four patches apart, (M, 4, D), so that the norm can still treat each by itself.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.projector import merge_order, merge_patches
 
 
@@ -40,15 +47,7 @@ def merged_mean(x: Tensor, grid_hws: Tensor, kernel: tuple[int, int]) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="4.4",
-    title="Group the patches",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "The order says which patch comes next: index x with it, then cut the first axis into groups of kh * kw.",
-        "x[merge_order(grid_hws, kernel).to(x.device)].unflatten(0, (-1, kernel[0] * kernel[1])).",
-    ),
-    why="Grouping keeps the four patches apart, (M, 4, D), so that the norm can still treat each by itself.",
+    **words(__doc__),
     solution=merge_patches,
     cases=merge_cases,
     wrong=(merged_in_a_row, merged_inverse, merged_unshuffle, merged_mean),

@@ -1,4 +1,11 @@
-"""Exercise 4.5: norm first, then join."""
+"""Exercise 4.5: Norm first, then join (difficulty 2, 4 minutes)
+
+Hint 1: The norm's width is D, the last axis of the blocks; only afterwards the four patches are joined.
+
+Hint 2: F.layer_norm(blocks, blocks.shape[-1:], weight, bias, eps=1e-5).flatten(1).
+
+Why: Each patch is brought to the same size before the first matrix sees it, whatever its neighbours are.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 
 
 def norm_and_join(blocks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -48,15 +55,7 @@ def norm_channels_outside(blocks: Tensor, weight: Tensor, bias: Tensor) -> Tenso
 
 
 EXERCISE = Exercise(
-    id="4.5",
-    title="Norm first, then join",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "The norm's width is D, the last axis of the blocks; only afterwards the four patches are joined.",
-        "F.layer_norm(blocks, blocks.shape[-1:], weight, bias, eps=1e-5).flatten(1).",
-    ),
-    why="Each patch is brought to the same size before the first matrix sees it, whatever its neighbours are.",
+    **words(__doc__),
     solution=norm_and_join,
     cases=norm_cases,
     wrong=(

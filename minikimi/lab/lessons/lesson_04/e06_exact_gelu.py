@@ -1,4 +1,11 @@
-"""Exercise 4.6: the exact GELU."""
+"""Exercise 4.6: The exact GELU (difficulty 1, 3 minutes)
+
+Hint 1: GELU is x times the chance that a standard normal number is smaller than x.
+
+Hint 2: That chance is (1 + erf(x / sqrt(2))) / 2, and torch has torch.erf.
+
+Why: MoonViT's blocks use the tanh approximation, the projector the exact form. The weights were trained that way.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 
 
 def exact_gelu(x: Tensor) -> Tensor:
@@ -37,15 +44,7 @@ def erf_without_root(x: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="4.6",
-    title="The exact GELU",
-    difficulty=1,
-    minutes=3,
-    hints=(
-        "GELU is x times the chance that a standard normal number is smaller than x.",
-        "That chance is (1 + erf(x / sqrt(2))) / 2, and torch has torch.erf.",
-    ),
-    why="MoonViT's blocks use the tanh approximation, the projector the exact form. The weights were trained that way.",
+    **words(__doc__),
     solution=exact_gelu,
     cases=gelu_cases,
     dtypes=F32,

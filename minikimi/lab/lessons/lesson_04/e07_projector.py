@@ -1,4 +1,11 @@
-"""Exercise 4.7: the projector."""
+"""Exercise 4.7: The projector (difficulty 2, 5 minutes)
+
+Hint 1: The norm takes single patches, linear_1 and linear_2 take joined ones; between the two stands F.gelu.
+
+Hint 2: self.linear_2(F.gelu(self.linear_1(self.pre_norm(blocks).flatten(1)))).
+
+Why: F.gelu is the exact form by default. Width 4 D is kept in the middle and only the last matrix narrows it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_04.e05_norm_and_join import norm_after_joining
 from minikimi.lab.lessons.lesson_04.e06_exact_gelu import tanh_gelu
 from minikimi.model.config import KimiVLConfig, TextConfig, VisionConfig
@@ -78,15 +85,7 @@ def one_vector_per_block(run, config: KimiVLConfig, blocks: Tensor) -> None:
 
 
 EXERCISE = Exercise(
-    id="4.7",
-    title="The projector",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "The norm takes single patches, linear_1 and linear_2 take joined ones; between the two stands F.gelu.",
-        "self.linear_2(F.gelu(self.linear_1(self.pre_norm(blocks).flatten(1)))).",
-    ),
-    why="F.gelu is the exact form by default. Width 4 D is kept in the middle and only the last matrix narrows it.",
+    **words(__doc__),
     solution=Projector,
     cases=projector_cases,
     run=run_projector,

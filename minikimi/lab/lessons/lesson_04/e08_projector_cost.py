@@ -1,11 +1,19 @@
-"""Exercise 4.8: what the projector costs."""
+"""Exercise 4.8: What the projector costs (difficulty 2, 4 minutes)
+
+Hint 1: A linear layer from m to n has m * n weights and n biases; a LayerNorm of width D has 2 D numbers.
+
+Hint 2: joined = 4 * hidden_size of the vision config; matrices = joined * joined + joined * hidden_size of the text
+config.
+
+Why: 31 million parameters, a five-hundredth of the model; a token pays it once, before the first layer.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_04.e07_projector import small_config
 from minikimi.model.config import KimiVLConfig
 
@@ -45,16 +53,7 @@ def cost_without_merging(config: KimiVLConfig) -> tuple[int, int]:
 
 
 EXERCISE = Exercise(
-    id="4.8",
-    title="What the projector costs",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "A linear layer from m to n has m * n weights and n biases; a LayerNorm of width D has 2 D numbers.",
-        "joined = 4 * hidden_size of the vision config; matrices = "
-        "joined * joined + joined * hidden_size of the text config.",
-    ),
-    why="31 million parameters, a five-hundredth of the model; a token pays it once, before the first layer.",
+    **words(__doc__),
     solution=projector_cost,
     cases=projector_cost_cases,
     dtypes=F32,

@@ -1,4 +1,12 @@
-"""Exercise 5.1: one query looks back."""
+"""Exercise 5.1: One query looks back (difficulty 1, 3 minutes)
+
+Hint 1: Three steps: a score for each key (dot product times scale), softmax over the scores, a sum of values.
+
+Hint 2: scores = [q @ key * scale for key in keys]; torch.stack(scores).softmax(0); then add weight * value.
+
+Why: The new token needs every earlier key and value again, and only its own query. So keys and values are kept, queries
+are not.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def attend_one(q: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
@@ -60,18 +68,7 @@ def stays_between(run, q: Tensor, keys: Tensor, values: Tensor, scale: float) ->
 
 
 EXERCISE = Exercise(
-    id="5.1",
-    title="One query looks back",
-    difficulty=1,
-    minutes=3,
-    hints=(
-        "Three steps: a score for each key (dot product times scale), softmax over the scores, a sum of values.",
-        "scores = [q @ key * scale for key in keys]; torch.stack(scores).softmax(0); then add weight * value.",
-    ),
-    why=(
-        "The new token needs every earlier key and value again, and only "
-        "its own query. So keys and values are kept, queries are not."
-    ),
+    **words(__doc__),
     solution=attend_one,
     cases=one_cases,
     properties=(stays_between,),

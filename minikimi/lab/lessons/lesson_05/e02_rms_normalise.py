@@ -1,4 +1,12 @@
-"""Exercise 5.2: RMSNorm."""
+"""Exercise 5.2: RMSNorm (difficulty 1, 4 minutes)
+
+Hint 1: Square, mean over the last axis (keepdim), add eps, then the inverse root: torch.rsqrt.
+
+Hint 2: normed = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps); cast to x.dtype, then times
+weight.
+
+Why: eps stands inside the root, beside a mean of squares: so 1e-6 means sizes of about 0.001.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def rms_normalise(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -46,16 +54,7 @@ def weight_forgotten(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="5.2",
-    title="RMSNorm",
-    difficulty=1,
-    minutes=4,
-    hints=(
-        "Square, mean over the last axis (keepdim), add eps, then the inverse root: torch.rsqrt.",
-        "normed = x.float() * torch.rsqrt(x.float().square().mean(-1, "
-        "keepdim=True) + eps); cast to x.dtype, then times weight.",
-    ),
-    why="eps stands inside the root, beside a mean of squares: so 1e-6 means sizes of about 0.001.",
+    **words(__doc__),
     solution=rms_normalise,
     cases=norm_cases,
     wrong=(eps_outside, mean_removed, sum_for_mean, weight_forgotten),

@@ -1,4 +1,13 @@
-"""Exercise 5.3: make what is cached."""
+"""Exercise 5.3: Make what is cached (difficulty 3, 5 minutes)
+
+Hint 1: One matrix makes R + d_rope numbers: the latent first, the rotary key after it. Only the latent is normed, only
+the key is turned.
+
+Hint 2: F.linear(x, weight).split([rank, len(weight) - rank], dim=-1); apply_rotary wants a head axis: k_rope[:, None]
+in, [:, 0] out.
+
+Why: The norm is taken before caching and the key is turned before caching: both are done once per token, never again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_05.e02_rms_normalise import rms_normalise
 from minikimi.model.rope import apply_rotary, rotary_1d
 
@@ -57,20 +66,7 @@ def latents_key_normed(x: Tensor, weight: Tensor, gain: Tensor, cos: Tensor, sin
 
 
 EXERCISE = Exercise(
-    id="5.3",
-    title="Make what is cached",
-    difficulty=3,
-    minutes=5,
-    hints=(
-        "One matrix makes R + d_rope numbers: the latent first, the rotary "
-        "key after it. Only the latent is normed, only the key is turned.",
-        "F.linear(x, weight).split([rank, len(weight) - rank], dim=-1); "
-        "apply_rotary wants a head axis: k_rope[:, None] in, [:, 0] out.",
-    ),
-    why=(
-        "The norm is taken before caching and the key is turned "
-        "before caching: both are done once per token, never again."
-    ),
+    **words(__doc__),
     solution=latents,
     cases=latent_cases,
     wrong=(latents_eps_5, latents_not_normed, latents_not_turned, latents_key_first, latents_key_normed),

@@ -1,4 +1,11 @@
-"""Exercise 5.4: from latents to keys and values."""
+"""Exercise 5.4: From latents to keys and values (difficulty 2, 4 minutes)
+
+Hint 1: The rows of the matrix are sorted by head first: head 0's key and value, head 1's key and value, ...
+
+Hint 2: kv = F.linear(latent, weight).unflatten(-1, (heads, -1)); then split the last axis into nope and the rest.
+
+Why: Each head reads the same latent through its own two small matrices.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def expand(latent: Tensor, weight: Tensor, heads: int, nope: int) -> tuple[Tensor, Tensor]:
@@ -45,15 +52,7 @@ def heads_innermost(latent: Tensor, weight: Tensor, heads: int, nope: int) -> tu
 
 
 EXERCISE = Exercise(
-    id="5.4",
-    title="From latents to keys and values",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "The rows of the matrix are sorted by head first: head 0's key and value, head 1's key and value, ...",
-        "kv = F.linear(latent, weight).unflatten(-1, (heads, -1)); then split the last axis into nope and the rest.",
-    ),
-    why="Each head reads the same latent through its own two small matrices.",
+    **words(__doc__),
     solution=expand,
     cases=expand_cases,
     wrong=(keys_before_values, values_first, heads_innermost),

@@ -1,4 +1,13 @@
-"""Exercise 5.5: the training form."""
+"""Exercise 5.5: The training form (difficulty 3, 6 minutes)
+
+Hint 1: A score is the sum of two dot products: k_nope has a head axis, k_rope has none. Scale by the full width of a
+query.
+
+Hint 2: einsum("thd,shd->hts", q_nope, k_nope) + einsum("thd,sd->hts", q_rope, k_rope); mask where s > t: ones(T,
+T).triu(1).
+
+Why: Adding two scores is the same as joining the vectors: the query is nope + rope wide, and so is the scale.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def attend(q_nope: Tensor, q_rope: Tensor, k_nope: Tensor, k_rope: Tensor, v: Tensor) -> Tensor:
@@ -72,17 +81,7 @@ def past_only(run, q_nope: Tensor, q_rope: Tensor, k_nope: Tensor, k_rope: Tenso
 
 
 EXERCISE = Exercise(
-    id="5.5",
-    title="The training form",
-    difficulty=3,
-    minutes=6,
-    hints=(
-        "A score is the sum of two dot products: k_nope has a head "
-        "axis, k_rope has none. Scale by the full width of a query.",
-        'einsum("thd,shd->hts", q_nope, k_nope) + einsum("thd,sd->hts", '
-        "q_rope, k_rope); mask where s > t: ones(T, T).triu(1).",
-    ),
-    why="Adding two scores is the same as joining the vectors: the query is nope + rope wide, and so is the scale.",
+    **words(__doc__),
     solution=attend,
     cases=attend_cases,
     properties=(past_only,),

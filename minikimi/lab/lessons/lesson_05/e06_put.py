@@ -1,4 +1,11 @@
-"""Exercise 5.6: put a token into the cache."""
+"""Exercise 5.6: Put a token into the cache (difficulty 2, 3 minutes)
+
+Hint 1: Sequences have different lengths, so each writes at a place of its own: index with two lists, rows and places.
+
+Hint 2: buffer[torch.arange(B), lengths.long()] = entries. A sequence that holds n tokens has places 0 to n - 1 filled.
+
+Why: The buffer never moves and never grows, so a decoding step can be recorded once and replayed on a GPU.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def put(buffer: Tensor, entries: Tensor, lengths: Tensor) -> Tensor:
@@ -68,17 +75,7 @@ def put_in_a_copy(buffer: Tensor, entries: Tensor, lengths: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="5.6",
-    title="Put a token into the cache",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "Sequences have different lengths, so each writes at a "
-        "place of its own: index with two lists, rows and places.",
-        "buffer[torch.arange(B), lengths.long()] = entries. A "
-        "sequence that holds n tokens has places 0 to n - 1 filled.",
-    ),
-    why="The buffer never moves and never grows, so a decoding step can be recorded once and replayed on a GPU.",
+    **words(__doc__),
     solution=put,
     cases=put_cases,
     run=run_put,

@@ -1,4 +1,13 @@
-"""Exercise 5.7: decode by expanding the cache."""
+"""Exercise 5.7: Decode by expanding the cache (difficulty 3, 5 minutes)
+
+Hint 1: Split the buffer into latents and rotary keys, expand the latents, then attend as before, with one query per
+sequence.
+
+Hint 2: scores: einsum("bhd,blhd->bhl", q_nope, k_nope) + einsum("bhd,bld->bhl", q_rope, k_rope);
+ops.masked_softmax(scores * scale, lengths).
+
+Why: A causal mask is not needed, all entries are in the past; but entries beyond a sequence's length are not its own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_05.e04_expand import expand
 from minikimi.model import ops
 
@@ -73,20 +82,7 @@ def decode_blind_to_itself(q_nope: Tensor, q_rope: Tensor, buffer: Tensor, lengt
 
 
 EXERCISE = Exercise(
-    id="5.7",
-    title="Decode by expanding the cache",
-    difficulty=3,
-    minutes=5,
-    hints=(
-        "Split the buffer into latents and rotary keys, expand the "
-        "latents, then attend as before, with one query per sequence.",
-        'scores: einsum("bhd,blhd->bhl", q_nope, k_nope) + einsum("bhd,bld->bhl", q_rope, k_rope); '
-        "ops.masked_softmax(scores * scale, lengths).",
-    ),
-    why=(
-        "A causal mask is not needed, all entries are in the past; "
-        "but entries beyond a sequence's length are not its own."
-    ),
+    **words(__doc__),
     solution=decode_expanded,
     cases=decode_cases,
     wrong=(decode_unmasked, decode_scores_zeroed, decode_narrow_scale, decode_blind_to_itself),

@@ -1,4 +1,14 @@
-"""Exercise 5.8: decode without expanding."""
+"""Exercise 5.8: Decode without expanding (difficulty 4, 7 minutes)
+
+Hint 1: q . (W c) = (W^T q) . c: move the query into the latent space, attend to latents there, and move the result out
+with the value half.
+
+Hint 2: w_key, w_value = weight.unflatten(0, (H, -1)) split along axis 1; q_latent = einsum("bhd,hdr->bhr", q_nope,
+w_key); at the end einsum("bhr,hdr->bhd").
+
+Why: The same sum with its brackets set differently: the small side (one query) passes through the matrix, not the long
+side (the whole cache).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from minikimi.lab.exercise import Exercise, Misfit, Wrong, wrong
+from minikimi.lab.exercise import Exercise, Misfit, Wrong, words, wrong
 from minikimi.lab.lessons.lesson_05.e07_decode_expanded import decode_cases, decode_expanded
 from minikimi.model import ops
 
@@ -77,20 +87,7 @@ def never_expands(run, q_nope: Tensor, q_rope: Tensor, buffer: Tensor, lengths: 
 
 
 EXERCISE = Exercise(
-    id="5.8",
-    title="Decode without expanding",
-    difficulty=4,
-    minutes=7,
-    hints=(
-        "q . (W c) = (W^T q) . c: move the query into the latent space, "
-        "attend to latents there, and move the result out with the value half.",
-        'w_key, w_value = weight.unflatten(0, (H, -1)) split along axis 1; q_latent = einsum("bhd,hdr->bhr", q_nope, '
-        'w_key); at the end einsum("bhr,hdr->bhd").',
-    ),
-    why=(
-        "The same sum with its brackets set differently: the small side (one query) passes through the matrix, not "
-        "the long side (the whole cache)."
-    ),
+    **words(__doc__),
     solution=decode_absorbed,
     cases=decode_cases,
     properties=(never_expands,),

@@ -1,11 +1,20 @@
-"""Exercise 5.9: bytes of a conversation."""
+"""Exercise 5.9: Bytes of a conversation (difficulty 2, 3 minutes)
+
+Hint 1: Full: every head keeps a key (qk_head_dim) and a value (v_head_dim). Latent: one of each kind for all heads
+together.
+
+Hint 2: full = heads * (qk_head_dim + v_head_dim), latent = kv_lora_rank + qk_rope_head_dim; times layers, tokens and 2
+bytes.
+
+Why: 576 numbers instead of 5,120 per token and layer, nearly nine times fewer; the number of heads no longer counts.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.config import TextConfig
 
 
@@ -50,20 +59,7 @@ def bytes_latent_twice(text: TextConfig, tokens: int) -> tuple[int, int]:
 
 
 EXERCISE = Exercise(
-    id="5.9",
-    title="Bytes of a conversation",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "Full: every head keeps a key (qk_head_dim) and a value "
-        "(v_head_dim). Latent: one of each kind for all heads together.",
-        "full = heads * (qk_head_dim + v_head_dim), latent = kv_lora_rank "
-        "+ qk_rope_head_dim; times layers, tokens and 2 bytes.",
-    ),
-    why=(
-        "576 numbers instead of 5,120 per token and layer, nearly "
-        "nine times fewer; the number of heads no longer counts."
-    ),
+    **words(__doc__),
     solution=cache_bytes,
     cases=bytes_cases,
     dtypes=F32,

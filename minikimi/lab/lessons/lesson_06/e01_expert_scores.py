@@ -1,4 +1,12 @@
-"""Exercise 6.1: score every expert."""
+"""Exercise 6.1: Score every expert (difficulty 1, 2 minutes)
+
+Hint 1: One dot product for each token and expert, then the logistic function, each expert for itself.
+
+Hint 2: F.linear(x.float(), weight.float()).sigmoid(): cast both before the product, not after it.
+
+Why: A sigmoid lets an expert's score rise without pushing the others down. float32, because choices turn on small
+differences between scores.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def expert_scores(x: Tensor, weight: Tensor) -> Tensor:
@@ -52,18 +60,7 @@ def in_zero_one(run, x: Tensor, weight: Tensor) -> None:
 
 
 EXERCISE = Exercise(
-    id="6.1",
-    title="Score every expert",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "One dot product for each token and expert, then the logistic function, each expert for itself.",
-        "F.linear(x.float(), weight.float()).sigmoid(): cast both before the product, not after it.",
-    ),
-    why=(
-        "A sigmoid lets an expert's score rise without pushing the others down. float32, because choices turn on "
-        "small differences between scores."
-    ),
+    **words(__doc__),
     solution=expert_scores,
     cases=score_cases,
     properties=(in_zero_one,),

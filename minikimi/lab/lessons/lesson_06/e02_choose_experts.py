@@ -1,4 +1,11 @@
-"""Exercise 6.2: choose with the bias."""
+"""Exercise 6.2: Choose with the bias (difficulty 1, 2 minutes)
+
+Hint 1: topk along the experts, of the score plus the bias; you need its indices, not its values.
+
+Hint 2: (scores + bias).topk(top_k, dim=-1).indices: bias (E,) is added to every token's row.
+
+Why: The bias is a handicap in the race and nothing else: it decides who takes part.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def choose_experts(scores: Tensor, bias: Tensor, top_k: int) -> Tensor:
@@ -52,15 +59,7 @@ def experts_choose_tokens(scores: Tensor, bias: Tensor, top_k: int) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="6.2",
-    title="Choose with the bias",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "topk along the experts, of the score plus the bias; you need its indices, not its values.",
-        "(scores + bias).topk(top_k, dim=-1).indices: bias (E,) is added to every token's row.",
-    ),
-    why="The bias is a handicap in the race and nothing else: it decides who takes part.",
+    **words(__doc__),
     solution=choose_experts,
     cases=choice_cases,
     run=sorted_choice,

@@ -1,4 +1,12 @@
-"""Exercise 6.3: weights of the chosen experts."""
+"""Exercise 6.3: Weights of the chosen experts (difficulty 2, 4 minutes)
+
+Hint 1: Pick the chosen scores with gather, divide by their sum over the K chosen, multiply by scaling.
+
+Hint 2: w = scores.gather(1, indices), then w / (w.sum(dim=-1, keepdim=True) + 1e-20) * scaling. One argument is not
+needed.
+
+Why: The bias is set by a rule, not by gradients, so it must not change what the layer computes from a given choice.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_06.e02_choose_experts import choose_experts
 
 
@@ -65,19 +73,7 @@ def sums_to_scaling(run, scores: Tensor, bias: Tensor, indices: Tensor, scaling:
 
 
 EXERCISE = Exercise(
-    id="6.3",
-    title="Weights of the chosen experts",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "Pick the chosen scores with gather, divide by their sum over the K chosen, multiply by scaling.",
-        "w = scores.gather(1, indices), then w / (w.sum(dim=-1, "
-        "keepdim=True) + 1e-20) * scaling. One argument is not needed.",
-    ),
-    why=(
-        "The bias is set by a rule, not by gradients, so it must "
-        "not change what the layer computes from a given choice."
-    ),
+    **words(__doc__),
     solution=expert_weights,
     cases=weight_cases,
     properties=(sums_to_scaling,),

@@ -1,4 +1,12 @@
-"""Exercise 6.4: where 2.446 comes from."""
+"""Exercise 6.4: Where 2.446 comes from (difficulty 3, 5 minutes)
+
+Hint 1: For each row: sigmoid, the top_k largest, divided by their sum; then one over the length of that vector.
+
+Hint 2: p = top / top.sum(dim=-1, keepdim=True); (1 / p.norm(dim=-1)).mean(): invert each row, then average.
+
+Why: Outputs of unrelated experts add like perpendicular vectors, so their weighted sum is |p| times as long as one of
+them. The factor undoes that.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def mean_inverse_norm(logits: Tensor, top_k: int) -> Tensor:
@@ -44,18 +52,7 @@ def softmax_shares(logits: Tensor, top_k: int) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="6.4",
-    title="Where 2.446 comes from",
-    difficulty=3,
-    minutes=5,
-    hints=(
-        "For each row: sigmoid, the top_k largest, divided by their sum; then one over the length of that vector.",
-        "p = top / top.sum(dim=-1, keepdim=True); (1 / p.norm(dim=-1)).mean(): invert each row, then average.",
-    ),
-    why=(
-        "Outputs of unrelated experts add like perpendicular vectors, so their weighted sum is |p| times as long as "
-        "one of them. The factor undoes that."
-    ),
+    **words(__doc__),
     solution=mean_inverse_norm,
     cases=logit_cases,
     dtypes=F32,

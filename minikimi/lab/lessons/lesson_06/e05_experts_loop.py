@@ -1,4 +1,11 @@
-"""Exercise 6.5: a loop over tokens and experts."""
+"""Exercise 6.5: A loop over tokens and experts (difficulty 2, 5 minutes)
+
+Hint 1: gate_up_proj[e] is (2F, D): its first F rows make the gate, the other F the up part. silu is for the gate.
+
+Hint 2: gate, up = (gate_up_proj[e] @ x[t]).chunk(2); out[t] += weight * (down_proj[e] @ (F.silu(gate) * up)).
+
+Why: Weighting the output keeps the layer linear in the weights; weighting the input would bend it through silu.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def experts_loop(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
@@ -58,15 +65,7 @@ def weighted_input(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Te
 
 
 EXERCISE = Exercise(
-    id="6.5",
-    title="A loop over tokens and experts",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "gate_up_proj[e] is (2F, D): its first F rows make the gate, the other F the up part. silu is for the gate.",
-        "gate, up = (gate_up_proj[e] @ x[t]).chunk(2); out[t] += weight * (down_proj[e] @ (F.silu(gate) * up)).",
-    ),
-    why="Weighting the output keeps the layer linear in the weights; weighting the input would bend it through silu.",
+    **words(__doc__),
     solution=experts_loop,
     cases=expert_cases,
     dtypes=F32,

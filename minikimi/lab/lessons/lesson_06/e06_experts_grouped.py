@@ -1,4 +1,13 @@
-"""Exercise 6.6: one product for each expert."""
+"""Exercise 6.6: One product for each expert (difficulty 3, 6 minutes)
+
+Hint 1: token, slot = (indices == e).nonzero(as_tuple=True) are the places where expert e was chosen.
+
+Hint 2: Compute F.linear(x[token], ...) once for all of them, multiply by weights[token, slot, None], and
+out.index_add_(0, token, ...).
+
+Why: A product of many rows reads an expert's matrices once. Grouping by expert is what makes sparse layers fast; the
+fast kernels sort instead of searching.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Exercise, Misfit, Wrong, wrong
+from minikimi.lab.exercise import Exercise, Misfit, Wrong, words, wrong
 from minikimi.lab.lessons.lesson_06.e05_experts_loop import expert_cases, experts_loop
 
 
@@ -72,19 +81,7 @@ def first_choice_only(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj:
 
 
 EXERCISE = Exercise(
-    id="6.6",
-    title="One product for each expert",
-    difficulty=3,
-    minutes=6,
-    hints=(
-        "token, slot = (indices == e).nonzero(as_tuple=True) are the places where expert e was chosen.",
-        "Compute F.linear(x[token], ...) once for all of them, multiply by weights[token, slot, None], and "
-        "out.index_add_(0, token, ...).",
-    ),
-    why=(
-        "A product of many rows reads an expert's matrices once. Grouping by expert is what makes sparse layers fast; "
-        "the fast kernels sort instead of searching."
-    ),
+    **words(__doc__),
     solution=experts_grouped,
     cases=expert_cases,
     properties=(few_products,),

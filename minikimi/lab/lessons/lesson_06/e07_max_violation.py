@@ -1,4 +1,11 @@
-"""Exercise 6.7: measure imbalance."""
+"""Exercise 6.7: Measure imbalance (difficulty 1, 2 minutes)
+
+Hint 1: Compare the busiest expert with the even share, which is the mean of the counts.
+
+Hint 2: counts.max() / counts.float().mean() - 1, so that perfect balance gives 0.
+
+Why: Experts live on different devices and all wait for the busiest one, so its excess is what balance costs in time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def max_violation(counts: Tensor) -> Tensor:
@@ -43,18 +50,7 @@ def max_over_min(counts: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="6.7",
-    title="Measure imbalance",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "Compare the busiest expert with the even share, which is the mean of the counts.",
-        "counts.max() / counts.float().mean() - 1, so that perfect balance gives 0.",
-    ),
-    why=(
-        "Experts live on different devices and all wait for the "
-        "busiest one, so its excess is what balance costs in time."
-    ),
+    **words(__doc__),
     solution=max_violation,
     cases=count_cases,
     dtypes=F32,

@@ -1,4 +1,12 @@
-"""Exercise 6.8: move the bias."""
+"""Exercise 6.8: Move the bias (difficulty 2, 5 minutes)
+
+Hint 1: The sign of (mean - count): +1 for an expert with too few tokens, -1 for one with too many.
+
+Hint 2: sign = (counts.float().mean() - counts.float()).sign(); add rate * (sign - sign.mean()) in place.
+
+Why: A fixed step is robust: early counts are wild, and a step in proportion would throw the bias about. Without the
+mean, all biases would drift together.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +16,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.moe import update_selection_bias
 
 
@@ -62,18 +70,7 @@ def keeps_the_mean(run, router: SimpleNamespace, counts: Tensor, rate: float) ->
 
 
 EXERCISE = Exercise(
-    id="6.8",
-    title="Move the bias",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "The sign of (mean - count): +1 for an expert with too few tokens, -1 for one with too many.",
-        "sign = (counts.float().mean() - counts.float()).sign(); add rate * (sign - sign.mean()) in place.",
-    ),
-    why=(
-        "A fixed step is robust: early counts are wild, and a step in proportion would throw the bias about. Without "
-        "the mean, all biases would drift together."
-    ),
+    **words(__doc__),
     solution=update_selection_bias,
     cases=update_cases,
     run=updated_bias,

@@ -1,4 +1,13 @@
-"""Exercise 6.9: balance within a sequence."""
+"""Exercise 6.9: Balance within a sequence (difficulty 4, 7 minutes)
+
+Hint 1: zeros.index_add(0, segment, values) sums the rows of each sequence: do it with `chosen` and with the scores.
+
+Hint 2: frequency = zeros.index_add(0, segment, chosen) * experts / (steps * top_k); mean_score = the same sum of scores
+/ steps.
+
+Why: Counts have no gradient, scores have one. The product pushes down the scores of experts that are busy in this
+sequence.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.moe import Routing, sequence_aux_loss
 
 
@@ -45,19 +54,7 @@ def normalised_scores(routing: Routing, cu_seqlens: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="6.9",
-    title="Balance within a sequence",
-    difficulty=4,
-    minutes=7,
-    hints=(
-        "zeros.index_add(0, segment, values) sums the rows of each sequence: do it with `chosen` and with the scores.",
-        "frequency = zeros.index_add(0, segment, chosen) * experts / "
-        "(steps * top_k); mean_score = the same sum of scores / steps.",
-    ),
-    why=(
-        "Counts have no gradient, scores have one. The product pushes "
-        "down the scores of experts that are busy in this sequence."
-    ),
+    **words(__doc__),
     solution=sequence_aux_loss,
     cases=routing_cases,
     dtypes=F32,

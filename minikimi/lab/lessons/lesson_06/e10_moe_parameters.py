@@ -1,11 +1,18 @@
-"""Exercise 6.10: what one layer holds, what a token uses."""
+"""Exercise 6.10: What one layer holds, what a token uses (difficulty 2, 3 minutes)
+
+Hint 1: An expert has three matrices (gate, up, down) of hidden_size x moe_intermediate_size.
+
+Hint 2: The router and the shared experts serve every token; of the routed ones count all E, or K.
+
+Why: Memory grows with all experts, arithmetic with the chosen ones: that is the whole bargain.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.config import KimiVLConfig, TextConfig
 
 
@@ -55,15 +62,7 @@ def router_partly_used(text: TextConfig) -> tuple[int, int]:
 
 
 EXERCISE = Exercise(
-    id="6.10",
-    title="What one layer holds, what a token uses",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "An expert has three matrices (gate, up, down) of hidden_size x moe_intermediate_size.",
-        "The router and the shared experts serve every token; of the routed ones count all E, or K.",
-    ),
-    why="Memory grows with all experts, arithmetic with the chosen ones: that is the whole bargain.",
+    **words(__doc__),
     solution=moe_parameters,
     cases=cost_cases,
     dtypes=F32,

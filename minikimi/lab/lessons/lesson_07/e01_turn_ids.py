@@ -1,4 +1,13 @@
-"""Exercise 7.1: write a turn as ids."""
+"""Exercise 7.1: Write a turn as ids (difficulty 2, 5 minutes)
+
+Hint 1: Build the list piece by piece: control tokens by special(name), words by tokenizer.encode(words). Never join
+them as text.
+
+Hint 2: [special(f'<|im_{role}|>'), *tokenizer.encode(role), special('<|im_middle|>')], then each part, then
+special('<|im_end|>'). The word image is text: tokenizer.encode('image').
+
+Why: encode never yields a control token, so whatever a user types stays between the turn's ids and cannot close it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +16,7 @@ import re
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import token_name, tokenizer
 from minikimi.processor.text.base import Tokenizer
 
@@ -93,20 +102,7 @@ def begins_with_bos(role: str, parts: Parts, tokenizer: Tokenizer) -> list[int]:
 
 
 EXERCISE = Exercise(
-    id="7.1",
-    title="Write a turn as ids",
-    difficulty=2,
-    minutes=5,
-    hints=(
-        "Build the list piece by piece: control tokens by special(name), "
-        "words by tokenizer.encode(words). Never join them as text.",
-        "[special(f'<|im_{role}|>'), *tokenizer.encode(role), special('<|im_middle|>')], then each part, then "
-        "special('<|im_end|>'). The word image is text: tokenizer.encode('image').",
-    ),
-    why=(
-        "encode never yields a control token, so whatever a user "
-        "types stays between the turn's ids and cannot close it."
-    ),
+    **words(__doc__),
     solution=turn_ids,
     cases=turn_cases,
     run=run_turn,

@@ -1,4 +1,11 @@
-"""Exercise 7.2: label the answers only."""
+"""Exercise 7.2: Label the answers only (difficulty 2, 4 minutes)
+
+Hint 1: A label for every token: the id itself in an assistant's turn behind the opening, -100 everywhere else.
+
+Hint 2: skipped = opening if role == 'assistant' else len(ids); labels += [-100] * skipped + ids[skipped:].
+
+Why: The model must not learn to ask the user's questions. It must learn to stop, so the closing <|im_end|> counts.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 from minikimi.lab.lessons.lesson_07.e01_turn_ids import turn_ids
 from minikimi.lab.lessons.lesson_07.shared import token_name, tokenizer
 
@@ -65,17 +72,7 @@ def one_label_each(run, turns: Turns) -> None:
 
 
 EXERCISE = Exercise(
-    id="7.2",
-    title="Label the answers only",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "A label for every token: the id itself in an assistant's turn behind the opening, -100 everywhere else.",
-        "skipped = opening if role == 'assistant' else len(ids); labels += [-100] * skipped + ids[skipped:].",
-    ),
-    why=(
-        "The model must not learn to ask the user's questions. It must learn to stop, so the closing <|im_end|> counts."
-    ),
+    **words(__doc__),
     solution=answer_labels,
     cases=conversation_cases,
     properties=(one_label_each,),

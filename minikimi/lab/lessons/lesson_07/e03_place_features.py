@@ -1,4 +1,14 @@
-"""Exercise 7.3: put image features into the stream."""
+"""Exercise 7.3: Put image features into the stream (difficulty 2, 4 minutes)
+
+Hint 1: Find the places where input_ids equals the placeholder, compare their number with len(features), then place the
+rows in order.
+
+Hint 2: places = (input_ids == placeholder).nonzero()[:, 0]; x.index_put((places,), features.to(x.dtype)) makes a new
+tensor.
+
+Why: The order of the features is the order of the placeholders, so text and pictures can mix freely. The comparison is
+the only thing that notices a wrong image size.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +16,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 
 
 def place_features(x: Tensor, input_ids: Tensor, features: Tensor, placeholder: int) -> Tensor:
@@ -89,20 +99,7 @@ def at_the_front(x: Tensor, input_ids: Tensor, features: Tensor, placeholder: in
 
 
 EXERCISE = Exercise(
-    id="7.3",
-    title="Put image features into the stream",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "Find the places where input_ids equals the placeholder, compare "
-        "their number with len(features), then place the rows in order.",
-        "places = (input_ids == placeholder).nonzero()[:, 0]; "
-        "x.index_put((places,), features.to(x.dtype)) makes a new tensor.",
-    ),
-    why=(
-        "The order of the features is the order of the placeholders, so text and pictures can mix freely. The "
-        "comparison is the only thing that notices a wrong image size."
-    ),
+    **words(__doc__),
     solution=place_features,
     cases=placing_cases,
     run=run_place,

@@ -1,4 +1,13 @@
-"""Exercise 7.4: shift within each sequence."""
+"""Exercise 7.4: Shift within each sequence (difficulty 2, 3 minutes)
+
+Hint 1: roll(-1) puts each token's successor in its place. Which places of the pack now hold a stranger's token?
+
+Hint 2: targets = labels.roll(-1), then targets[cu_seqlens[1:].long() - 1] = ignore_index: the last place of every
+sequence.
+
+Why: In a pack, the last token of a conversation is followed by the first token of another one. Nothing about it can be
+known, and nothing should be learnt.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.kimi_vl import next_token_targets
 
 
@@ -75,19 +84,7 @@ def one_shorter(labels: Tensor, cu_seqlens: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="7.4",
-    title="Shift within each sequence",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "roll(-1) puts each token's successor in its place. Which places of the pack now hold a stranger's token?",
-        "targets = labels.roll(-1), then targets[cu_seqlens[1:].long() "
-        "- 1] = ignore_index: the last place of every sequence.",
-    ),
-    why=(
-        "In a pack, the last token of a conversation is followed by the first token of another one. Nothing about it "
-        "can be known, and nothing should be learnt."
-    ),
+    **words(__doc__),
     solution=next_token_targets,
     cases=target_cases,
     properties=(nothing_crosses,),

@@ -1,4 +1,12 @@
-"""Exercise 7.5: from a padded batch to a pack."""
+"""Exercise 7.5: From a padded batch to a pack (difficulty 3, 5 minutes)
+
+Hint 1: keep (B, T) is True at real tokens. input_ids[keep] reads them row by row; keep.sum(dim=1) are the lengths.
+
+Hint 2: cu_seqlens = cumulative_lengths(lengths); positions = (keep.cumsum(dim=1) - 1)[keep] count real tokens only.
+
+Why: Without padding there is nothing to mask: the pack runs through the same code as training does, and padding costs
+no arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +16,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 from minikimi.model.kimi_vl import Packed, pack_batch
 
 
@@ -55,18 +63,7 @@ def padding_kept(ids: Tensor, keep: Tensor | None, position_ids: Tensor | None, 
 
 
 EXERCISE = Exercise(
-    id="7.5",
-    title="From a padded batch to a pack",
-    difficulty=3,
-    minutes=5,
-    hints=(
-        "keep (B, T) is True at real tokens. input_ids[keep] reads them row by row; keep.sum(dim=1) are the lengths.",
-        "cu_seqlens = cumulative_lengths(lengths); positions = (keep.cumsum(dim=1) - 1)[keep] count real tokens only.",
-    ),
-    why=(
-        "Without padding there is nothing to mask: the pack runs through "
-        "the same code as training does, and padding costs no arithmetic."
-    ),
+    **words(__doc__),
     solution=pack_batch,
     cases=batch_cases,
     run=run_pack,

@@ -1,4 +1,12 @@
-"""Exercise 7.6: the pre-norm decoder layer."""
+"""Exercise 7.6: The pre-norm decoder layer (difficulty 2, 4 minutes)
+
+Hint 1: Twice the same figure: add to x what a part makes of the norm of x. First attention, then the MLP.
+
+Hint 2: attended, entries = self.self_attn(self.input_layernorm(x), cos, sin, cu_seqlens, max_seqlen); then
+self.feed_forward(x + attended, pinned), which ends with x + y.
+
+Why: The stream x is only ever added to, so a gradient has a straight way from the loss to the first layer.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, filled, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.decoder import DecoderLayer
 from minikimi.model.rope import rotary_1d
@@ -77,16 +85,7 @@ class OneNorm(DecoderLayer):
 
 
 EXERCISE = Exercise(
-    id="7.6",
-    title="The pre-norm decoder layer",
-    difficulty=2,
-    minutes=4,
-    hints=(
-        "Twice the same figure: add to x what a part makes of the norm of x. First attention, then the MLP.",
-        "attended, entries = self.self_attn(self.input_layernorm(x), cos, sin, cu_seqlens, max_seqlen); then "
-        "self.feed_forward(x + attended, pinned), which ends with x + y.",
-    ),
-    why="The stream x is only ever added to, so a gradient has a straight way from the loss to the first layer.",
+    **words(__doc__),
     solution=DecoderLayer,
     cases=layer_cases,
     run=run_layer,

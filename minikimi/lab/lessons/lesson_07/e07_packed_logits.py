@@ -1,4 +1,13 @@
-"""Exercise 7.7: the whole model."""
+"""Exercise 7.7: The whole model (difficulty 3, 5 minutes)
+
+Hint 1: Pixels go through vision_tower and multi_modal_projector, ids through embed_tokens; place_features joins them;
+then decoder and lm_head.
+
+Hint 2: hidden, _ = decoder(x, batch.positions, batch.cu_seqlens, longest), where longest =
+int(batch.cu_seqlens.diff().max()); return lm_head(hidden).float().
+
+Why: Behind the placing nothing knows about pictures any more: an image is a stretch of tokens in the stream.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +18,7 @@ from torch import Tensor
 
 from minikimi.data.packing import PackedBatch
 from minikimi.lab.cases import F32, filled, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_07.e03_place_features import added, place_features
 from minikimi.lab.lessons.lesson_07.shared import NANO, PAD
 from minikimi.model.kimi_vl import KimiVL
@@ -83,17 +92,7 @@ def norm_twice(model: KimiVL, batch: PackedBatch) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="7.7",
-    title="The whole model",
-    difficulty=3,
-    minutes=5,
-    hints=(
-        "Pixels go through vision_tower and multi_modal_projector, ids through embed_tokens; place_features joins "
-        "them; then decoder and lm_head.",
-        "hidden, _ = decoder(x, batch.positions, batch.cu_seqlens, longest), where longest = "
-        "int(batch.cu_seqlens.diff().max()); return lm_head(hidden).float().",
-    ),
-    why="Behind the placing nothing knows about pictures any more: an image is a stretch of tokens in the stream.",
+    **words(__doc__),
     solution=packed_logits,
     cases=pack_cases,
     run=run_model,

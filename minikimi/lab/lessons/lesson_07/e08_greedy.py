@@ -1,4 +1,14 @@
-"""Exercise 7.8: generate with the cache."""
+"""Exercise 7.8: Generate with the cache (difficulty 3, 5 minutes)
+
+Hint 1: In each round: forbid the placeholder, take the likeliest id, keep it, leave the loop if it is a stop id, decode
+one step.
+
+Hint 2: logits[:, placeholder] = -torch.inf; token = logits.argmax(dim=-1); ...; logits =
+head(decoder.decode(decoder.embed_tokens(token), cache)).float().
+
+Why: The cache remembers prompt and pictures, so a step costs one token. A sampled placeholder would stand for a picture
+that does not exist.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +19,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, filled, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import NANO, PAD
 from minikimi.model.attention import LatentCache
 from minikimi.model.kimi_vl import KimiVL
@@ -102,20 +112,7 @@ def prompt_fed_again(model, input_ids, pixel_values, image_grid_hws, stop_ids, l
 
 
 EXERCISE = Exercise(
-    id="7.8",
-    title="Generate with the cache",
-    difficulty=3,
-    minutes=5,
-    hints=(
-        "In each round: forbid the placeholder, take the likeliest id, "
-        "keep it, leave the loop if it is a stop id, decode one step.",
-        "logits[:, placeholder] = -torch.inf; token = logits.argmax(dim=-1); ...; logits = "
-        "head(decoder.decode(decoder.embed_tokens(token), cache)).float().",
-    ),
-    why=(
-        "The cache remembers prompt and pictures, so a step costs one token. "
-        "A sampled placeholder would stand for a picture that does not exist."
-    ),
+    **words(__doc__),
     solution=greedy,
     cases=prompt_cases,
     run=run_greedy,

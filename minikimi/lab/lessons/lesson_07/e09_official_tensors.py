@@ -1,4 +1,13 @@
-"""Exercise 7.9: one official name per expert."""
+"""Exercise 7.9: One official name per expert (difficulty 3, 4 minutes)
+
+Hint 1: tensor.unbind(0) gives one matrix per expert. In gate_up_proj each has 2F rows: gate first, then up.
+
+Hint 2: gate, up = matrix.chunk(2); yield f'{prefix}{e}.gate_proj.weight', gate; the same for up_proj; for the other
+stack f'{prefix}{e}.down_proj.weight', matrix.
+
+Why: unbind and chunk give views: whoever copies a file's tensor into one of them fills the stack. So one function
+serves saving and loading.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +18,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, filled
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.checkpoint import official_tensors
 from minikimi.model.kimi_vl import KimiVL
@@ -67,19 +76,7 @@ def left_stacked(model: KimiVL) -> Iterator[tuple[str, Tensor]]:
 
 
 EXERCISE = Exercise(
-    id="7.9",
-    title="One official name per expert",
-    difficulty=3,
-    minutes=4,
-    hints=(
-        "tensor.unbind(0) gives one matrix per expert. In gate_up_proj each has 2F rows: gate first, then up.",
-        "gate, up = matrix.chunk(2); yield f'{prefix}{e}.gate_proj.weight', gate; the same for up_proj; for the other "
-        "stack f'{prefix}{e}.down_proj.weight', matrix.",
-    ),
-    why=(
-        "unbind and chunk give views: whoever copies a file's tensor into one of them fills the stack. So one "
-        "function serves saving and loading."
-    ),
+    **words(__doc__),
     solution=official_tensors,
     cases=name_cases,
     run=run_names,

@@ -1,11 +1,20 @@
-"""Exercise 7.10: report what does not fit."""
+"""Exercise 7.10: Report what does not fit (difficulty 2, 3 minutes)
+
+Hint 1: Drop the derived names from found first; then differences of two sets of names, and shapes of what is in both.
+
+Hint 2: sorted(set(expected) - set(found)) is missing, the other way round is unexpected; misshapen runs over
+set(expected) & set(found).
+
+Why: A weight that stays at its initial value gives no error, only nonsense. So nothing is loaded before all names and
+shapes agree.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.checkpoint import DERIVED
 
 Shapes = dict[str, list[int]]
@@ -69,20 +78,7 @@ def misshapen_missing_too(expected: Shapes, found: Shapes) -> dict[str, list[str
 
 
 EXERCISE = Exercise(
-    id="7.10",
-    title="Report what does not fit",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "Drop the derived names from found first; then differences "
-        "of two sets of names, and shapes of what is in both.",
-        "sorted(set(expected) - set(found)) is missing, the other way round "
-        "is unexpected; misshapen runs over set(expected) & set(found).",
-    ),
-    why=(
-        "A weight that stays at its initial value gives no error, only "
-        "nonsense. So nothing is loaded before all names and shapes agree."
-    ),
+    **words(__doc__),
     solution=key_report,
     cases=report_cases,
     properties=(list_by_list,),

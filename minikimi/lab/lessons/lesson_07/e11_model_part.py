@@ -1,4 +1,13 @@
-"""Exercise 7.11: sort the parameters by part."""
+"""Exercise 7.11: Sort the parameters by part (difficulty 2, 3 minutes)
+
+Hint 1: Ask for the beginnings first (tower, projector, head, embedding), then for '.self_attn.', then for the routed
+experts.
+
+Hint 2: '.mlp.experts.' is the routed ones only; what is left with '_proj.' in its name is another MLP; the rest are
+norms and routers.
+
+Why: The names tell the structure: which module, which layer, which matrix. The counts of the report are sums over them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +17,7 @@ from functools import cache
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.checkpoint import official_tensors
 from minikimi.model.kimi_vl import KimiVL
@@ -83,20 +92,7 @@ def first_layer_as_routed(name: str) -> str:
 
 
 EXERCISE = Exercise(
-    id="7.11",
-    title="Sort the parameters by part",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "Ask for the beginnings first (tower, projector, head, "
-        "embedding), then for '.self_attn.', then for the routed experts.",
-        "'.mlp.experts.' is the routed ones only; what is left with '_proj.' "
-        "in its name is another MLP; the rest are norms and routers.",
-    ),
-    why=(
-        "The names tell the structure: which module, which layer, "
-        "which matrix. The counts of the report are sums over them."
-    ),
+    **words(__doc__),
     solution=model_part,
     cases=part_cases,
     run=run_parts,

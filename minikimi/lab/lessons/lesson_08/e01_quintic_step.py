@@ -1,4 +1,11 @@
-"""Exercise 8.1: the quintic, on numbers."""
+"""Exercise 8.1: The quintic, on numbers (difficulty 1, 2 minutes)
+
+Hint 1: Odd powers only: the first, the third and the fifth, each with its coefficient.
+
+Hint 2: a, b, c = QUINTIC; return a * s + b * s**3 + c * s**5.
+
+Why: An odd polynomial of a matrix acts on its singular values alone and leaves its directions as they are.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.optim.newton_schulz import QUINTIC
 
 
@@ -44,15 +51,7 @@ def cubic(s: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="8.1",
-    title="The quintic, on numbers",
-    difficulty=1,
-    minutes=2,
-    hints=(
-        "Odd powers only: the first, the third and the fifth, each with its coefficient.",
-        "a, b, c = QUINTIC; return a * s + b * s**3 + c * s**5.",
-    ),
-    why="An odd polynomial of a matrix acts on its singular values alone and leaves its directions as they are.",
+    **words(__doc__),
     solution=quintic_step,
     cases=singular_value_cases,
     wrong=(even_powers, coefficients_reversed, cubic),

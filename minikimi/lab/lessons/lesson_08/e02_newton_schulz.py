@@ -1,4 +1,14 @@
-"""Exercise 8.2: Newton-Schulz."""
+"""Exercise 8.2: Newton-Schulz (difficulty 3, 6 minutes)
+
+Hint 1: First divide each matrix by its own Frobenius norm (plus EPS). Then repeat: S = X X^T, X = a X + (b S + c S S)
+X.
+
+Hint 2: X / (torch.linalg.matrix_norm(X, keepdim=True) + EPS); in the loop P = torch.baddbmm(S, S, S, beta=b, alpha=c),
+X = torch.baddbmm(X, P, X, beta=a).
+
+Why: The Frobenius norm is at least the largest singular value, so division brings all of them below 1, where the
+quintic is tame.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +16,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_08.e01_quintic_step import quintic_step
 from minikimi.optim.newton_schulz import QUINTIC, newton_schulz
 
@@ -74,20 +84,7 @@ def flat_spectrum(run, G: Tensor, steps: int, dtype: torch.dtype) -> None:
 
 
 EXERCISE = Exercise(
-    id="8.2",
-    title="Newton-Schulz",
-    difficulty=3,
-    minutes=6,
-    hints=(
-        "First divide each matrix by its own Frobenius norm (plus "
-        "EPS). Then repeat: S = X X^T, X = a X + (b S + c S S) X.",
-        "X / (torch.linalg.matrix_norm(X, keepdim=True) + EPS); in the loop P = torch.baddbmm(S, S, S, beta=b, "
-        "alpha=c), X = torch.baddbmm(X, P, X, beta=a).",
-    ),
-    why=(
-        "The Frobenius norm is at least the largest singular value, so "
-        "division brings all of them below 1, where the quintic is tame."
-    ),
+    **words(__doc__),
     solution=newton_schulz,
     cases=matrix_cases,
     properties=(flat_spectrum,),

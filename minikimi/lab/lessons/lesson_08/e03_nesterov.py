@@ -1,4 +1,11 @@
-"""Exercise 8.3: momentum that looks ahead."""
+"""Exercise 8.3: Momentum that looks ahead (difficulty 2, 3 minutes)
+
+Hint 1: First M = mu M + G in place, with the whole gradient. Then return G + mu M, with the new M.
+
+Hint 2: momentum_buffer.mul_(mu).add_(grad); return grad.add(momentum_buffer, alpha=mu).
+
+Why: The scale of the sum does not matter, for Newton-Schulz removes it; the mixture of new and old does.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.optim.muon import nesterov
 
 
@@ -44,15 +51,7 @@ def mu_on_the_gradient(momentum_buffer: Tensor, grad: Tensor, mu: float) -> Tens
 
 
 EXERCISE = Exercise(
-    id="8.3",
-    title="Momentum that looks ahead",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "First M = mu M + G in place, with the whole gradient. Then return G + mu M, with the new M.",
-        "momentum_buffer.mul_(mu).add_(grad); return grad.add(momentum_buffer, alpha=mu).",
-    ),
-    why="The scale of the sum does not matter, for Newton-Schulz removes it; the mixture of new and old does.",
+    **words(__doc__),
     solution=nesterov,
     cases=momentum_cases,
     run=buffer_and_direction,

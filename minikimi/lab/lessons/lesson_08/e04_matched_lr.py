@@ -1,4 +1,12 @@
-"""Exercise 8.4: updates of one size."""
+"""Exercise 8.4: Updates of one size (difficulty 2, 3 minutes)
+
+Hint 1: An orthogonal matrix of A x B has a root mean square of 1 / sqrt(max(A, B)). Bring it to 0.2.
+
+Hint 2: lr * 0.2 * math.sqrt(max(rows, columns)).
+
+Why: AdamW's updates have a root mean square of about 0.2 to 0.4 times the rate. With the same size, Muon can share
+AdamW's learning rate and decay.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,7 @@ import math
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def matched_lr(lr: float, rows: int, columns: int) -> float:
@@ -46,18 +54,7 @@ def without_factor(lr: float, rows: int, columns: int) -> float:
 
 
 EXERCISE = Exercise(
-    id="8.4",
-    title="Updates of one size",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "An orthogonal matrix of A x B has a root mean square of 1 / sqrt(max(A, B)). Bring it to 0.2.",
-        "lr * 0.2 * math.sqrt(max(rows, columns)).",
-    ),
-    why=(
-        "AdamW's updates have a root mean square of about 0.2 to 0.4 times the rate. With the same size, Muon can "
-        "share AdamW's learning rate and decay."
-    ),
+    **words(__doc__),
     solution=matched_lr,
     cases=shape_cases,
     dtypes=F32,

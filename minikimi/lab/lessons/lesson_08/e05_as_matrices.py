@@ -1,4 +1,12 @@
-"""Exercise 8.5: what is one matrix?"""
+"""Exercise 8.5: What is one matrix? (difficulty 3, 4 minutes)
+
+Hint 1: A convolution kernel first becomes (A, in kh kw). Then cut each matrix's rows into row_blocks pieces.
+
+Hint 2: if t.ndim == 4: t = t.flatten(1); return t.reshape(-1, t.size(-2) // row_blocks, t.size(-1)).
+
+Why: Orthogonalising makes all directions of *one linear map* alike. Experts, gate and up, query and key are separate
+maps that only share memory.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.optim.muon import as_matrices
 
 
@@ -47,18 +55,7 @@ def blocks_of_columns(t: Tensor, row_blocks: int = 1) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="8.5",
-    title="What is one matrix?",
-    difficulty=3,
-    minutes=4,
-    hints=(
-        "A convolution kernel first becomes (A, in kh kw). Then cut each matrix's rows into row_blocks pieces.",
-        "if t.ndim == 4: t = t.flatten(1); return t.reshape(-1, t.size(-2) // row_blocks, t.size(-1)).",
-    ),
-    why=(
-        "Orthogonalising makes all directions of *one linear map* alike. Experts, gate and up, query and key are "
-        "separate maps that only share memory."
-    ),
+    **words(__doc__),
     solution=as_matrices,
     cases=tensor_cases,
     wrong=(experts_in_one, blocks_ignored, kernel_pixels_as_matrices, blocks_of_columns),

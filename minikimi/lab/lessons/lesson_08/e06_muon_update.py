@@ -1,4 +1,13 @@
-"""Exercise 8.6: one step of Muon."""
+"""Exercise 8.6: One step of Muon (difficulty 3, 4 minutes)
+
+Hint 1: nesterov, newton_schulz, then: p shrinks by the plain learning rate times decay, and the step is the matched
+rate times O.
+
+Hint 2: O = newton_schulz(nesterov(momentum_buffer, grad, 0.95)); p * (1 - lr * weight_decay) - matched_lr(lr, *p.shape)
+* O.
+
+Why: Decay with the plain rate is the same for all shapes and for both rules, so one number serves the whole model.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_08.e04_matched_lr import matched_lr
 from minikimi.optim.muon import nesterov
 from minikimi.optim.newton_schulz import newton_schulz
@@ -68,19 +77,7 @@ def gradient_orthogonalised_first(
 
 
 EXERCISE = Exercise(
-    id="8.6",
-    title="One step of Muon",
-    difficulty=3,
-    minutes=4,
-    hints=(
-        "nesterov, newton_schulz, then: p shrinks by the plain learning "
-        "rate times decay, and the step is the matched rate times O.",
-        "O = newton_schulz(nesterov(momentum_buffer, grad, 0.95)); "
-        "p * (1 - lr * weight_decay) - matched_lr(lr, *p.shape) * O.",
-    ),
-    why=(
-        "Decay with the plain rate is the same for all shapes and for both rules, so one number serves the whole model."
-    ),
+    **words(__doc__),
     solution=muon_update,
     cases=update_cases,
     dtypes=F32,

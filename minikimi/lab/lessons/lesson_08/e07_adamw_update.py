@@ -1,4 +1,12 @@
-"""Exercise 8.7: AdamW for the rest."""
+"""Exercise 8.7: AdamW for the rest (difficulty 3, 4 minutes)
+
+Hint 1: Both averages start at zero, so early ones are too small by 1 - beta**step. eps joins the corrected root.
+
+Hint 2: denominator = (exp_avg_sq.sqrt() / math.sqrt(1 - beta2**step)).add_(eps); p.addcdiv_(exp_avg, denominator,
+value=-lr / (1 - beta1**step)).
+
+Why: Added before the correction, eps would be up to 1 / sqrt(1 - beta2) times larger in the first steps.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +16,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 from minikimi.optim.muon import adamw_update
 
 
@@ -47,16 +55,7 @@ def decays_too(p: Tensor, grad: Tensor, state: dict, lr: float, betas: tuple[flo
 
 
 EXERCISE = Exercise(
-    id="8.7",
-    title="AdamW for the rest",
-    difficulty=3,
-    minutes=4,
-    hints=(
-        "Both averages start at zero, so early ones are too small by 1 - beta**step. eps joins the corrected root.",
-        "denominator = (exp_avg_sq.sqrt() / math.sqrt(1 - beta2**step)).add_(eps); p.addcdiv_(exp_avg, denominator, "
-        "value=-lr / (1 - beta1**step)).",
-    ),
-    why="Added before the correction, eps would be up to 1 / sqrt(1 - beta2) times larger in the first steps.",
+    **words(__doc__),
     solution=adamw_update,
     cases=adamw_cases,
     run=adamw_result,

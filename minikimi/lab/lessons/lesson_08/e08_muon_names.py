@@ -1,11 +1,18 @@
-"""Exercise 8.8: who goes to Muon?"""
+"""Exercise 8.8: Who goes to Muon? (difficulty 2, 3 minutes)
+
+Hint 1: At least two axes, and not one of the three tables: token embedding, output head, position table.
+
+Hint 2: len(shape) >= 2 and not name.endswith(("embed_tokens.weight", "lm_head.weight", "pos_emb.weight")).
+
+Why: A table's rows are looked up one by one and never mixed, so its singular directions mean nothing.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 NAMES = {
     "language_model.model.embed_tokens.weight": (1024, 64),
@@ -55,15 +62,7 @@ def head_included(shapes: dict[str, tuple[int, ...]]) -> list[str]:
 
 
 EXERCISE = Exercise(
-    id="8.8",
-    title="Who goes to Muon?",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "At least two axes, and not one of the three tables: token embedding, output head, position table.",
-        'len(shape) >= 2 and not name.endswith(("embed_tokens.weight", "lm_head.weight", "pos_emb.weight")).',
-    ),
-    why="A table's rows are looked up one by one and never mixed, so its singular directions mean nothing.",
+    **words(__doc__),
     solution=muon_names,
     cases=name_cases,
     dtypes=F32,

@@ -1,4 +1,11 @@
-"""Exercise 8.9: how evenly is a matrix used?"""
+"""Exercise 8.9: How evenly is a matrix used? (difficulty 2, 3 minutes)
+
+Hint 1: Square the singular values, divide by their sum: shares p. Then -sum p log p, divided by log of their number.
+
+Hint 2: p = s2 / s2.sum() with s2 = torch.linalg.svdvals(W).square(); -(p * p.log()).sum() / math.log(len(p)).
+
+Why: Divided by log n it is 1 when all directions carry the same energy, whatever the size of the matrix.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, Wrong, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 
 
 def spectral_entropy(W: Tensor) -> Tensor:
@@ -44,15 +51,7 @@ def over_larger_side(W: Tensor) -> Tensor:
 
 
 EXERCISE = Exercise(
-    id="8.9",
-    title="How evenly is a matrix used?",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "Square the singular values, divide by their sum: shares p. Then -sum p log p, divided by log of their number.",
-        "p = s2 / s2.sum() with s2 = torch.linalg.svdvals(W).square(); -(p * p.log()).sum() / math.log(len(p)).",
-    ),
-    why="Divided by log n it is 1 when all directions carry the same energy, whatever the size of the matrix.",
+    **words(__doc__),
     solution=spectral_entropy,
     cases=spectrum_cases,
     dtypes=F32,

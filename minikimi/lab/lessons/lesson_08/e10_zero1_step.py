@@ -1,4 +1,14 @@
-"""Exercise 8.10: ZeRO-1 with two ranks."""
+"""Exercise 8.10: ZeRO-1 with two ranks (difficulty 3, 6 minutes)
+
+Hint 1: For each matrix: average its gradients over the ranks, let the owner do muon_update, copy the result to every
+rank.
+
+Hint 2: torch.stack([mine[i] for mine in grads]).mean(0); muon_update(replicas[rank][i], buffers[rank][i], ...);
+replica[i].copy_(new) for each replica.
+
+Why: Each momentum buffer exists once, on its owner, and the result is that of a single process: the sum of all ranks'
+work is not repeated.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +18,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import F32, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_08.e06_muon_update import muon_update
 from minikimi.optim.newton_schulz import newton_schulz
 
@@ -89,20 +99,7 @@ def copies_agree(run, *case) -> None:
 
 
 EXERCISE = Exercise(
-    id="8.10",
-    title="ZeRO-1 with two ranks",
-    difficulty=3,
-    minutes=6,
-    hints=(
-        "For each matrix: average its gradients over the ranks, let "
-        "the owner do muon_update, copy the result to every rank.",
-        "torch.stack([mine[i] for mine in grads]).mean(0); muon_update(replicas[rank][i], buffers[rank][i], ...); "
-        "replica[i].copy_(new) for each replica.",
-    ),
-    why=(
-        "Each momentum buffer exists once, on its owner, and the result is "
-        "that of a single process: the sum of all ranks' work is not repeated."
-    ),
+    **words(__doc__),
     solution=zero1_step,
     cases=rank_cases,
     run=after_step,

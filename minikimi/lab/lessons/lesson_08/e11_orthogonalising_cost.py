@@ -1,11 +1,18 @@
-"""Exercise 8.11: what orthogonalising costs."""
+"""Exercise 8.11: What orthogonalising costs (difficulty 2, 3 minutes)
+
+Hint 1: With n the smaller and m the larger side: X X^T is n x m by m x n, S S is n x n by n x n, P X is n x n by n x m.
+
+Hint 2: steps * (n * n * m + n**3 + n * n * m), n, m = min(rows, columns), max(rows, columns).
+
+Why: Because a tall matrix is transposed first, the Gram matrix is always the small one.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from minikimi.lab.cases import F32
-from minikimi.lab.exercise import Case, Exercise, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def orthogonalising_cost(rows: int, columns: int, steps: int) -> int:
@@ -40,16 +47,7 @@ def additions_too(rows: int, columns: int, steps: int) -> int:
 
 
 EXERCISE = Exercise(
-    id="8.11",
-    title="What orthogonalising costs",
-    difficulty=2,
-    minutes=3,
-    hints=(
-        "With n the smaller and m the larger side: X X^T is n x m "
-        "by m x n, S S is n x n by n x n, P X is n x n by n x m.",
-        "steps * (n * n * m + n**3 + n * n * m), n, m = min(rows, columns), max(rows, columns).",
-    ),
-    why="Because a tall matrix is transposed first, the Gram matrix is always the small one.",
+    **words(__doc__),
     solution=orthogonalising_cost,
     cases=size_cases,
     dtypes=F32,
