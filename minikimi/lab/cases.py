@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-F32 = (torch.float32,)  # for exercises that have nothing to show in bfloat16
+BOTH = (torch.float32, torch.bfloat16)  # for exercises in which precision matters
 
 
 def numbers(seed: int, *shape: int, dtype: torch.dtype = torch.float32, size: float = 1.0) -> Tensor:

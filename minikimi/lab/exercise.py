@@ -60,18 +60,18 @@ class Exercise:
     wrong: tuple[Wrong, ...]
     run: Callable[..., Any] = lambda answer, *case: answer(*case)
     properties: tuple[Callable[..., None], ...] = ()
-    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16)
+    dtypes: tuple[torch.dtype, ...] = (torch.float32,)
 
 
+LINES = r"(?:.+\n)+"
 WORDS = re.compile(
     r"Exercise (?P<id>\d+\.\d+): (?P<title>.+) \(difficulty (?P<difficulty>\d), (?P<minutes>\d+) minutes\)\n\n"
-    r"Hint 1: (?P<one>.+)\n\nHint 2: (?P<two>.+)\n\nWhy: (?P<why>.+)\n",
-    re.S,
+    rf"Hint 1: (?P<one>{LINES})\nHint 2: (?P<two>{LINES})\nWhy: (?P<why>{LINES})"
 )
 
 
 def words(text: str | None) -> dict[str, Any]:
-    """What the learner reads of an exercise, from the docstring of its file: id, title, difficulty, minutes, hints, why.
+    """What the learner reads of an exercise, taken from the docstring of its file, which looks like this:
 
         Exercise 2.4: Turn all heads at once (difficulty 3, 6 minutes)
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 Messages = list[dict[str, Any]]
@@ -99,6 +98,5 @@ EXERCISE = Exercise(
     solution=question_turn,
     cases=turn_cases,
     properties=(parts_in_order,),
-    dtypes=F32,
     wrong=(question_first, numbered_from_zero, always_numbered, message_per_image, not_in_a_list),
 )

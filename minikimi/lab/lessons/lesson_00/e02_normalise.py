@@ -15,7 +15,6 @@ from collections.abc import Callable
 import torch
 
 from minikimi.answers import normalise
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
@@ -62,6 +61,5 @@ EXERCISE = Exercise(
     solution=normalise,
     cases=text_cases,
     properties=(text_by_text,),
-    dtypes=F32,
     wrong=(lower_case, all_full_stops, ends_only, no_blanks, full_stop_kept),
 )

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from minikimi.answers import normalise
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 
 CLICK = re.compile(r"click\((\d\.\d\d), (\d\.\d\d)\)")
@@ -92,7 +91,6 @@ EXERCISE = Exercise(
     cases=click_cases,
     run=run_click,
     properties=(refuses_what_is_no_click, point_on_this_picture),
-    dtypes=F32,
     wrong=(
         Wrong(
             "width and height swapped",

@@ -14,7 +14,6 @@ from collections.abc import Callable
 import torch
 
 from minikimi.benchmarks.screenspot import inside
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
@@ -58,6 +57,5 @@ EXERCISE = Exercise(
     solution=inside,
     cases=box_cases,
     properties=(point_by_point,),
-    dtypes=F32,
     wrong=(edges_open, rows_first, sizes_for_edges, one_axis_is_enough),
 )

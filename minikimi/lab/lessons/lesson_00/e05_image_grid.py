@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
@@ -79,6 +78,5 @@ EXERCISE = Exercise(
     solution=image_grid,
     cases=size_cases,
     properties=(even_rows, size_by_size),
-    dtypes=F32,
     wrong=(sides_swapped, floored, padded_to_14, token_per_patch, grid_of_tokens),
 )

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_00.e01_question_turn import Messages, outline, question_turn
 
@@ -105,6 +104,5 @@ EXERCISE = Exercise(
     cases=conversation_cases,
     run=run_blind,
     properties=(leaves_the_original, the_parts_left),
-    dtypes=F32,
     wrong=(in_place, whole_messages_dropped, first_picture_only, question_only, first_message_only),
 )

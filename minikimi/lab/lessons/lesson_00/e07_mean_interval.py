@@ -14,7 +14,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 
 
@@ -78,7 +77,6 @@ EXERCISE = Exercise(
     solution=mean_interval,
     cases=answer_cases,
     properties=(mean_lies_inside, holds_95_percent),
-    dtypes=F32,
     wrong=(
         answers_not_means,
         Wrong(

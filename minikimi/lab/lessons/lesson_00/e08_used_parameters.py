@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 from minikimi.model.config import KimiVLConfig, TextConfig
 
@@ -59,7 +58,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=used_parameters,
     cases=config_cases,
-    dtypes=F32,
     wrong=(
         every_layer,
         Wrong(

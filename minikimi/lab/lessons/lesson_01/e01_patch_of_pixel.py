@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -49,6 +48,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=patch_of_pixel,
     cases=pixel_cases,
-    dtypes=F32,
     wrong=(pixel_swapped, width_in_pixels, memory_order),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -68,5 +68,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=patchify_loop,
     cases=loop_cases,
+    dtypes=BOTH,
     wrong=(loop_columns, loop_overlapping, loop_in_memory_order, loop_channels_last),
 )

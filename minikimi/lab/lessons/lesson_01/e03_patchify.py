@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from minikimi.lab.cases import BOTH
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_01.e02_patchify_loop import loop_cases
 from minikimi.model.patches import patchify
@@ -56,5 +57,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=patchify,
     cases=patchify_cases,
+    dtypes=BOTH,
     wrong=(only_reshaped, column_by_column, mirrored_patches, grid_swapped),
 )

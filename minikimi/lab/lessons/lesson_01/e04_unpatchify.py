@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.patches import patchify, unpatchify
 
@@ -41,9 +41,8 @@ def back_with_sides_swapped(patches: Tensor, grid_hw: tuple[int, int]) -> Tensor
     "Each axis of the grid must stand next to its own p: (C, h, p, w, p), not (C, h, w, p, p).",
 )
 def back_without_rows(patches: Tensor, grid_hw: tuple[int, int]) -> Tensor:
-    h, w = grid_hw
-    _, channels, p, _ = patches.shape
-    return patches.view(h, w, channels, p, p).permute(2, 0, 1, 3, 4).reshape(channels, h * p, w * p)
+    side_by_side = patches.unflatten(0, grid_hw).movedim(2, 0)  # (C, h, w, p, p)
+    return side_by_side.reshape(len(side_by_side), grid_hw[0] * patches.shape[-1], -1)
 
 
 def there_and_back(run, patches: Tensor, grid_hw: tuple[int, int]) -> None:
@@ -63,5 +62,6 @@ EXERCISE = Exercise(
     solution=unpatchify,
     cases=unpatchify_cases,
     properties=(there_and_back,),
+    dtypes=BOTH,
     wrong=(back_by_reshape, back_with_sides_swapped, back_without_rows),
 )

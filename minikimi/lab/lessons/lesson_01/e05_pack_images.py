@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.patches import pack_images, patchify
 
@@ -58,5 +58,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=pack_images,
     cases=images_cases,
+    dtypes=BOTH,
     wrong=(grids_in_pixels, grids_swapped, grids_as_counts, cut_to_the_shortest),
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.patches import cumulative_lengths
 
@@ -46,6 +45,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=cumulative_lengths,
     cases=length_cases,
-    dtypes=F32,
     wrong=(without_zero, starts_only, as_int64, inclusive_ends),
 )

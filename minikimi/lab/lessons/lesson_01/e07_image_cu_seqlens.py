@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.patches import cumulative_lengths, image_cu_seqlens
 
@@ -51,6 +50,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=image_cu_seqlens,
     cases=grids_cases,
-    dtypes=F32,
     wrong=(sides_added, after_the_merge, rows_as_segments, one_long_image),
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
@@ -71,6 +70,5 @@ EXERCISE = Exercise(
     solution=same_image_mask,
     cases=bound_cases,
     properties=(every_patch_sees_itself,),
-    dtypes=F32,
     wrong=(causal_mask, forbidden_mask, equal_lengths_mask, one_too_late_mask),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_01.e08_same_image_mask import same_image_mask
 from minikimi.model.patches import cumulative_lengths
@@ -93,5 +93,6 @@ EXERCISE = Exercise(
     solution=masked_attention,
     cases=attention_cases,
     properties=(images_do_not_meet, answers_are_averages),
+    dtypes=BOTH,
     wrong=(added_mask, scores_times_mask, mask_after_softmax, no_mask, over_queries, without_scale),
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -49,6 +48,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=padding_share,
     cases=share_cases,
-    dtypes=F32,
     wrong=(real_share, longest_sides, padding_to_real),
 )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.config import VisionConfig
 
@@ -69,6 +68,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=layer_flops,
     cases=flops_cases,
-    dtypes=F32,
     wrong=(one_flop_each, all_pairs, heads_multiply, scores_only),
 )

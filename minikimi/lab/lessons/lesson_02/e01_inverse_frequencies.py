@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.rope import inverse_frequencies
 
@@ -55,6 +54,5 @@ EXERCISE = Exercise(
     solution=inverse_frequencies,
     cases=frequency_cases,
     properties=(starts_at_one,),
-    dtypes=F32,
     wrong=(every_index, growing, end_included),
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
@@ -68,5 +68,6 @@ EXERCISE = Exercise(
     solution=rotate_vector,
     cases=vector_cases,
     properties=(keeps_length,),
+    dtypes=BOTH,
     wrong=(rotate_vector_halves, rotate_vector_back, rotate_vector_in_place),
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import rotary_1d
 
@@ -45,6 +44,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=rotary_1d,
     cases=position_cases,
-    dtypes=F32,
     wrong=(counts_rows, sine_first, bfloat16_positions),
 )

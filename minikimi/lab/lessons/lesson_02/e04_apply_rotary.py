@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import apply_rotary, rotary_1d
 
@@ -61,5 +61,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=apply_rotary,
     cases=heads_cases,
+    dtypes=BOTH,
     wrong=(halves, joined_in_blocks, turned_back, tables_along_heads, left_in_float32),
 )

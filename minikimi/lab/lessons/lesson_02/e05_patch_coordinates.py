@@ -13,7 +13,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import patch_coordinates
 
@@ -52,6 +51,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=patch_coordinates,
     cases=grid_cases,
-    dtypes=F32,
     wrong=(swapped_coordinates, sides_swapped, one_image, from_one),
 )

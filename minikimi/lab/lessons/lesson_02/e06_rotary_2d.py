@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import inverse_frequencies, patch_coordinates, rotary_1d, rotary_2d
 
@@ -60,6 +59,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=rotary_2d,
     cases=table_cases,
-    dtypes=F32,
     wrong=(row_first, axes_in_blocks, one_dimension, too_slow),
 )

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.rope import interpolate_table
 
@@ -62,5 +62,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=interpolate_table,
     cases=resize_cases,
+    dtypes=BOTH,
     wrong=(corners_aligned, bilinear, width_by_height, reshaped),
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 from minikimi.model.config import VisionConfig
 
@@ -46,7 +45,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=position_cost,
     cases=cost_cases,
-    dtypes=F32,
     wrong=(
         Wrong(
             "float32 bytes",

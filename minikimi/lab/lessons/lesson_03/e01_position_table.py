@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, filled
+from minikimi.lab.cases import filled
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.moonvit import PositionTable
 from minikimi.model.rope import interpolate_table
@@ -63,6 +63,5 @@ EXERCISE = Exercise(
     solution=PositionTable,
     cases=table_cases,
     run=run_table,
-    dtypes=F32,
     wrong=(TableSwapped, TableOncePerGrid, TableCropped, TableOfOneImage),
 )

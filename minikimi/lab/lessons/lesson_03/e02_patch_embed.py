@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import filled, numbers
+from minikimi.lab.cases import BOTH, filled, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model.moonvit import PatchEmbed
@@ -65,5 +65,6 @@ EXERCISE = Exercise(
     solution=PatchEmbed,
     cases=embed_cases,
     run=run_embed,
+    dtypes=BOTH,
     wrong=(EmbedWithoutBias, EmbedWithoutPositions, EmbedChannelsLast, EmbedOneRow),
 )

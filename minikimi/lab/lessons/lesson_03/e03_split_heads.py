@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -55,5 +55,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=split_heads,
     cases=split_cases,
+    dtypes=BOTH,
     wrong=(heads_outside, channels_outside, values_second, not_split),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model import ops
 from minikimi.model.patches import cumulative_lengths
@@ -74,5 +74,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=attend,
     cases=attend_cases,
+    dtypes=BOTH,
     wrong=(attend_everywhere, attend_over_heads, attend_scaled_by_width, attend_causal, attend_with_ones_added),
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import filled, numbers
+from minikimi.lab.cases import BOTH, filled, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model import ops
@@ -81,5 +81,6 @@ EXERCISE = Exercise(
     solution=VisionBlock,
     cases=block_cases,
     run=run_block,
+    dtypes=BOTH,
     wrong=(BlockPostNorm, BlockWithoutResidual, BlockParallel, BlockResidualOfTheNorm),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from minikimi.lab.cases import filled
+from minikimi.lab.cases import BOTH, filled
 from minikimi.lab.exercise import Exercise, words, wrong
 from minikimi.lab.lessons.lesson_03.e06_vision_block import block_cases
 from minikimi.lab.lessons.lesson_03.shared import SMALL
@@ -66,5 +66,6 @@ EXERCISE = Exercise(
     solution=Encoder,
     cases=block_cases,
     run=run_encoder,
+    dtypes=BOTH,
     wrong=(EncoderWithoutFinalNorm, EncoderOneImage, EncoderOneRow, EncoderSameBlock),
 )

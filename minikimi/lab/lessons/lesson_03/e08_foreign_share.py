@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.patches import cumulative_lengths
 
@@ -69,6 +69,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=foreign_share,
     cases=weight_cases,
-    dtypes=F32,
     wrong=(own_share, received_share, mean_weight, one_number),
 )

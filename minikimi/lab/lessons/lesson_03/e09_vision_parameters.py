@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model.config import VisionConfig
@@ -65,6 +64,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=vision_parameters,
     cases=parameter_cases,
-    dtypes=F32,
     wrong=(without_biases, without_table, gated_mlp, without_final_norm),
 )

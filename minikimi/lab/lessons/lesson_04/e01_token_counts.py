@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -45,6 +44,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=token_counts,
     cases=count_cases,
-    dtypes=F32,
     wrong=(count_patches, count_one_side, count_together),
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -49,6 +48,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=block_and_place,
     cases=place_cases,
-    dtypes=F32,
     wrong=(block_full_width, place_by_column, four_in_a_row),
 )

@@ -14,7 +14,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words
 from minikimi.model.projector import merge_order
 
@@ -53,7 +52,6 @@ EXERCISE = Exercise(
     solution=merge_order,
     cases=order_cases,
     properties=(each_patch_once,),
-    dtypes=F32,
     wrong=(
         Wrong(
             "nothing reordered",

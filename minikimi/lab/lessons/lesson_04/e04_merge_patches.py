@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.projector import merge_order, merge_patches
 
@@ -50,5 +50,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=merge_patches,
     cases=merge_cases,
+    dtypes=BOTH,
     wrong=(merged_in_a_row, merged_inverse, merged_unshuffle, merged_mean),
 )

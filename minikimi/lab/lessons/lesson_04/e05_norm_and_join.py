@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 
 
@@ -58,6 +58,7 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=norm_and_join,
     cases=norm_cases,
+    dtypes=BOTH,
     wrong=(
         Wrong(
             "joined before the norm",

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 
 
@@ -47,7 +46,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=exact_gelu,
     cases=gelu_cases,
-    dtypes=F32,
     wrong=(
         Wrong(
             "the tanh approximation",

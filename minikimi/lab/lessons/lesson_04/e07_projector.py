@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_04.e05_norm_and_join import norm_after_joining
 from minikimi.lab.lessons.lesson_04.e06_exact_gelu import tanh_gelu
@@ -90,6 +90,5 @@ EXERCISE = Exercise(
     cases=projector_cases,
     run=run_projector,
     properties=(one_vector_per_block,),
-    dtypes=F32,
     wrong=(NormAfterJoining, TanhProjector, LinearProjector, UnshuffledProjector, WithoutNorm),
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_04.e07_projector import small_config
 from minikimi.model.config import KimiVLConfig
@@ -56,6 +55,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=projector_cost,
     cases=projector_cost_cases,
-    dtypes=F32,
     wrong=(cost_without_biases, cost_of_wide_norm, cost_without_merging),
 )

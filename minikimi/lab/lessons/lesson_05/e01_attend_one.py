@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
@@ -72,6 +72,5 @@ EXERCISE = Exercise(
     solution=attend_one,
     cases=one_cases,
     properties=(stays_between,),
-    dtypes=F32,
     wrong=(one_unscaled, one_root, one_without_softmax, one_best),
 )

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -57,5 +57,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=rms_normalise,
     cases=norm_cases,
+    dtypes=BOTH,
     wrong=(eps_outside, mean_removed, sum_for_mean, weight_forgotten),
 )

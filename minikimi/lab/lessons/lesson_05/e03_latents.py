@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_05.e02_rms_normalise import rms_normalise
 from minikimi.model.rope import apply_rotary, rotary_1d
@@ -69,5 +69,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=latents,
     cases=latent_cases,
+    dtypes=BOTH,
     wrong=(latents_eps_5, latents_not_normed, latents_not_turned, latents_key_first, latents_key_normed),
 )

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -55,5 +55,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=expand,
     cases=expand_cases,
+    dtypes=BOTH,
     wrong=(keys_before_values, values_first, heads_innermost),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
@@ -85,5 +85,6 @@ EXERCISE = Exercise(
     solution=attend,
     cases=attend_cases,
     properties=(past_only,),
+    dtypes=BOTH,
     wrong=(attend_narrow_scale, attend_no_mask, attend_no_position, attend_summed_heads),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -79,5 +79,6 @@ EXERCISE = Exercise(
     solution=put,
     cases=put_cases,
     run=run_put,
+    dtypes=BOTH,
     wrong=(put_everywhere, put_at_longest, put_one_later, put_one_earlier, put_in_a_copy),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_05.e04_expand import expand
 from minikimi.model import ops
@@ -85,5 +85,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=decode_expanded,
     cases=decode_cases,
+    dtypes=BOTH,
     wrong=(decode_unmasked, decode_scores_zeroed, decode_narrow_scale, decode_blind_to_itself),
 )

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from minikimi.lab.cases import BOTH
 from minikimi.lab.exercise import Exercise, Misfit, Wrong, words, wrong
 from minikimi.lab.lessons.lesson_05.e07_decode_expanded import decode_cases, decode_expanded
 from minikimi.model import ops
@@ -91,6 +92,7 @@ EXERCISE = Exercise(
     solution=decode_absorbed,
     cases=decode_cases,
     properties=(never_expands,),
+    dtypes=BOTH,
     wrong=(
         absorbed_latent_scale,
         absorbed_halves_swapped,

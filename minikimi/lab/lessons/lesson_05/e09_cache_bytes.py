@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.config import TextConfig
 
@@ -62,6 +61,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=cache_bytes,
     cases=bytes_cases,
-    dtypes=F32,
     wrong=(bytes_key_per_head, bytes_one_layer, bytes_keys_only, bytes_latent_twice),
 )

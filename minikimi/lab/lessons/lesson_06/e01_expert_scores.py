@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
@@ -64,5 +64,6 @@ EXERCISE = Exercise(
     solution=expert_scores,
     cases=score_cases,
     properties=(in_zero_one,),
+    dtypes=BOTH,
     wrong=(softmax_scores, raw_logits, low_precision_scores),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -63,6 +63,5 @@ EXERCISE = Exercise(
     solution=choose_experts,
     cases=choice_cases,
     run=sorted_choice,
-    dtypes=F32,
     wrong=(bias_ignored, bias_subtracted, bias_multiplied, experts_choose_tokens),
 )

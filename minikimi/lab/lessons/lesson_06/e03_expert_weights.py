@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_06.e02_choose_experts import choose_experts
 
@@ -77,6 +77,5 @@ EXERCISE = Exercise(
     solution=expert_weights,
     cases=weight_cases,
     properties=(sums_to_scaling,),
-    dtypes=F32,
     wrong=(biased_weights, not_renormalised, not_scaled, share_of_all, softmax_weights),
 )

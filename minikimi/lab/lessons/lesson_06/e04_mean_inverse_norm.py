@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -55,6 +55,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=mean_inverse_norm,
     cases=logit_cases,
-    dtypes=F32,
     wrong=(inverse_of_mean, norm_itself, bare_scores, softmax_shares),
 )

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -68,6 +68,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=experts_loop,
     cases=expert_cases,
-    dtypes=F32,
     wrong=(up_first, unweighted, slot_as_expert, weighted_input),
 )

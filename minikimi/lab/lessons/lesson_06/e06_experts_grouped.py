@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Exercise, Misfit, Wrong, words, wrong
 from minikimi.lab.lessons.lesson_06.e05_experts_loop import expert_cases, experts_loop
 
@@ -85,7 +84,6 @@ EXERCISE = Exercise(
     solution=experts_grouped,
     cases=expert_cases,
     properties=(few_products,),
-    dtypes=F32,
     wrong=(
         Wrong(
             "still token by token",

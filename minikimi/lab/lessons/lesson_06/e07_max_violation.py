@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -53,6 +52,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=max_violation,
     cases=count_cases,
-    dtypes=F32,
     wrong=(largest_deviation, share_of_tokens, busiest_ratio, max_over_min),
 )

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.moe import update_selection_bias
 
@@ -75,6 +75,5 @@ EXERCISE = Exercise(
     cases=update_cases,
     run=updated_bias,
     properties=(keeps_the_mean,),
-    dtypes=F32,
     wrong=(rich_get_richer, proportional, drifting, replaced),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.moe import Routing, sequence_aux_loss
 
@@ -57,6 +57,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=sequence_aux_loss,
     cases=routing_cases,
-    dtypes=F32,
     wrong=(one_long_sequence, not_per_choice, summed_over_sequences, normalised_scores),
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.model.config import KimiVLConfig, TextConfig
 
@@ -65,6 +64,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=moe_parameters,
     cases=cost_cases,
-    dtypes=F32,
     wrong=(two_matrices, shared_forgotten, dense_width, router_partly_used),
 )

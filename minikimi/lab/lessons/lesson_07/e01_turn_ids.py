@@ -15,7 +15,6 @@ import re
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import token_name, tokenizer
 from minikimi.processor.text.base import Tokenizer
@@ -107,6 +106,5 @@ EXERCISE = Exercise(
     cases=turn_cases,
     run=run_turn,
     properties=(token_by_token,),
-    dtypes=F32,
     wrong=(control_tokens_found_in_text, all_typed_out, one_placeholder, new_line_behind, begins_with_bos),
 )

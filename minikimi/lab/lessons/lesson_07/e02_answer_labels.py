@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 from minikimi.lab.lessons.lesson_07.e01_turn_ids import turn_ids
 from minikimi.lab.lessons.lesson_07.shared import token_name, tokenizer
@@ -76,7 +75,6 @@ EXERCISE = Exercise(
     solution=answer_labels,
     cases=conversation_cases,
     properties=(one_label_each,),
-    dtypes=F32,
     wrong=(
         Wrong(
             "the opening is learnt too",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 
 
@@ -104,6 +104,7 @@ EXERCISE = Exercise(
     cases=placing_cases,
     run=run_place,
     properties=(refuses_other_numbers, leaves_the_embeddings),
+    dtypes=BOTH,
     wrong=(
         placed_unchecked,
         placed_in_place,

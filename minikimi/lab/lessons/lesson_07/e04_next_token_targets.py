@@ -14,7 +14,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.kimi_vl import next_token_targets
 
@@ -60,9 +59,7 @@ def not_shifted(labels: Tensor, cu_seqlens: Tensor) -> Tensor:
 
 @wrong("shifted the other way", "roll(1) asks for the token before, which the model has already seen. Use roll(-1).")
 def shifted_backwards(labels: Tensor, cu_seqlens: Tensor) -> Tensor:
-    targets = labels.roll(1)
-    targets[cu_seqlens[:-1].long()] = -100
-    return targets
+    return labels.roll(1).index_fill(0, cu_seqlens[:-1].long(), -100)
 
 
 @wrong(
@@ -70,9 +67,7 @@ def shifted_backwards(labels: Tensor, cu_seqlens: Tensor) -> Tensor:
     "The first place of a sequence has a successor. It is the last one, cu_seqlens[1:] - 1, that has none.",
 )
 def firsts_removed(labels: Tensor, cu_seqlens: Tensor) -> Tensor:
-    targets = labels.roll(-1)
-    targets[cu_seqlens[:-1].long()] = -100
-    return targets
+    return labels.roll(-1).index_fill(0, cu_seqlens[:-1].long(), -100)
 
 
 @wrong(
@@ -88,6 +83,5 @@ EXERCISE = Exercise(
     solution=next_token_targets,
     cases=target_cases,
     properties=(nothing_crosses,),
-    dtypes=F32,
     wrong=(across_borders, not_shifted, shifted_backwards, firsts_removed, one_shorter),
 )

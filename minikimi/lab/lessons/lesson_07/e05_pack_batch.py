@@ -15,7 +15,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 from minikimi.model.kimi_vl import Packed, pack_batch
 
@@ -68,7 +67,6 @@ EXERCISE = Exercise(
     cases=batch_cases,
     run=run_pack,
     properties=(starts_at_zero,),
-    dtypes=F32,
     wrong=(
         Wrong(
             "padding counts in the positions",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, filled, numbers
+from minikimi.lab.cases import filled, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.decoder import DecoderLayer
@@ -89,6 +89,5 @@ EXERCISE = Exercise(
     solution=DecoderLayer,
     cases=layer_cases,
     run=run_layer,
-    dtypes=F32,
     wrong=(PostNorm, NoResidual, ResidualOfTheNorm, Parallel, OneNorm),
 )

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from minikimi.data.packing import PackedBatch
-from minikimi.lab.cases import F32, filled, numbers
+from minikimi.lab.cases import filled, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_07.e03_place_features import added, place_features
 from minikimi.lab.lessons.lesson_07.shared import NANO, PAD
@@ -96,6 +96,5 @@ EXERCISE = Exercise(
     solution=packed_logits,
     cases=pack_cases,
     run=run_model,
-    dtypes=F32,
     wrong=(no_fence, added_features, pictures_left_out, norm_twice),
 )

@@ -18,7 +18,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, filled, numbers
+from minikimi.lab.cases import filled, numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import NANO, PAD
 from minikimi.model.attention import LatentCache
@@ -117,6 +117,5 @@ EXERCISE = Exercise(
     cases=prompt_cases,
     run=run_greedy,
     properties=(only_words_and_an_end,),
-    dtypes=F32,
     wrong=(placeholder_sampled, never_stops, stop_id_swallowed, prompt_fed_again),
 )

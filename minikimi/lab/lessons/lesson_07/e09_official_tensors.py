@@ -17,7 +17,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, filled
+from minikimi.lab.cases import filled
 from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.checkpoint import official_tensors
@@ -81,7 +81,6 @@ EXERCISE = Exercise(
     cases=name_cases,
     run=run_names,
     properties=(names_and_views,),
-    dtypes=F32,
     wrong=(
         Wrong(
             "up rows first",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.model.checkpoint import DERIVED
 
@@ -82,6 +81,5 @@ EXERCISE = Exercise(
     solution=key_report,
     cases=report_cases,
     properties=(list_by_list,),
-    dtypes=F32,
     wrong=(report_swapped, derived_reported, shapes_ignored, misshapen_missing_too),
 )

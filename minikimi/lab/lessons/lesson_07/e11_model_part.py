@@ -16,7 +16,6 @@ from functools import cache
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.checkpoint import official_tensors
@@ -97,6 +96,5 @@ EXERCISE = Exercise(
     cases=part_cases,
     run=run_parts,
     properties=(names_the_name,),
-    dtypes=F32,
     wrong=(shared_as_routed, router_as_mlp, norms_together, first_layer_as_routed),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.optim.newton_schulz import QUINTIC
 
@@ -54,5 +54,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=quintic_step,
     cases=singular_value_cases,
+    dtypes=BOTH,
     wrong=(even_powers, coefficients_reversed, cubic),
 )

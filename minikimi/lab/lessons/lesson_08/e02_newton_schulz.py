@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_08.e01_quintic_step import quintic_step
 from minikimi.optim.newton_schulz import QUINTIC, newton_schulz
@@ -88,6 +88,5 @@ EXERCISE = Exercise(
     solution=newton_schulz,
     cases=matrix_cases,
     properties=(flat_spectrum,),
-    dtypes=F32,
     wrong=(not_normalised, normalised_together, one_step_only, entry_by_entry, exactly_orthogonal),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.optim.muon import nesterov
 
@@ -55,5 +55,6 @@ EXERCISE = Exercise(
     solution=nesterov,
     cases=momentum_cases,
     run=buffer_and_direction,
+    dtypes=BOTH,
     wrong=(plain_momentum, averaged, forgetful, mu_on_the_gradient),
 )

@@ -14,7 +14,6 @@ import math
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -57,6 +56,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=matched_lr,
     cases=shape_cases,
-    dtypes=F32,
     wrong=(smaller_side, original_scale, frobenius_scale, without_factor),
 )

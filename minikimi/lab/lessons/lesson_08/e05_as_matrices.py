@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import numbers
+from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.optim.muon import as_matrices
 
@@ -58,5 +58,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=as_matrices,
     cases=tensor_cases,
+    dtypes=BOTH,
     wrong=(experts_in_one, blocks_ignored, kernel_pixels_as_matrices, blocks_of_columns),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 from minikimi.lab.lessons.lesson_08.e04_matched_lr import matched_lr
 from minikimi.optim.muon import nesterov
@@ -80,6 +80,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=muon_update,
     cases=update_cases,
-    dtypes=F32,
     wrong=(decay_with_adjusted_rate, decay_in_gradient, no_decay, decay_without_rate, gradient_orthogonalised_first),
 )

@@ -15,7 +15,7 @@ import math
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 from minikimi.optim.muon import adamw_update
 
@@ -59,7 +59,6 @@ EXERCISE = Exercise(
     solution=adamw_update,
     cases=adamw_cases,
     run=adamw_result,
-    dtypes=F32,
     wrong=(
         Wrong(
             "eps before the correction",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 NAMES = {
@@ -65,6 +64,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=muon_names,
     cases=name_cases,
-    dtypes=F32,
     wrong=(everything_with_two_axes, matrices_only, router_left_out, head_included),
 )

@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
 
 
@@ -54,7 +54,6 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=spectral_entropy,
     cases=spectrum_cases,
-    dtypes=F32,
     wrong=(
         bare_singular_values,
         Wrong(

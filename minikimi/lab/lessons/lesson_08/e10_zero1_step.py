@@ -17,7 +17,7 @@ import copy
 import torch
 from torch import Tensor
 
-from minikimi.lab.cases import F32, numbers
+from minikimi.lab.cases import numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 from minikimi.lab.lessons.lesson_08.e06_muon_update import muon_update
 from minikimi.optim.newton_schulz import newton_schulz
@@ -104,6 +104,5 @@ EXERCISE = Exercise(
     cases=rank_cases,
     run=after_step,
     properties=(copies_agree,),
-    dtypes=F32,
     wrong=(own_gradient_only, not_sent_round, orthogonalised_by_rank, momentum_left_alone),
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.cases import F32
 from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
@@ -50,6 +49,5 @@ EXERCISE = Exercise(
     **words(__doc__),
     solution=orthogonalising_cost,
     cases=size_cases,
-    dtypes=F32,
     wrong=(sides_taken_as_given, two_products, one_step_cost, additions_too),
 )
