@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from minikimi.files import write_bytes
-from minikimi.lab.build import NOTEBOOKS
 from minikimi.lab.checking import FOLDER
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def copy_lessons(notebooks: Path, folder: Path) -> tuple[list[str], list[str]]:
