@@ -29,7 +29,7 @@ def _seed() -> None:
 def nano_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`make train-nano`, all stages, in a directory of its own; the file `seconds` says how long. Do not change it."""
     run = tmp_path_factory.mktemp("runs") / "nano"
-    command = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--run", str(run)]
+    command = [sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--run", str(run)]
     begin = time.monotonic()
     subprocess.run(command, check=True, timeout=280, capture_output=True)
     (run / "seconds").write_text(str(time.monotonic() - begin))

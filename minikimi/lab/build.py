@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from minikimi.errors import UserError
-from minikimi.files import write_text
+from minikimi.files import NOTEBOOKS, write_text
 from minikimi.lab.source import Source, cell_text, read_source, title_cell
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"}
 

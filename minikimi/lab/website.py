@@ -13,12 +13,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from minikimi.lab.build import NOTEBOOKS, sources, target, write
+from minikimi.lab.build import sources, target, write
 from minikimi.lab.exercise import lesson
 from minikimi.lab.formula import draw_formulas
 from minikimi.lab.source import Source, cell_text
 
-SITE = NOTEBOOKS.parent / "site"
+SITE = Path("site")
 STYLE = """
 body { font: 17px/1.55 system-ui, sans-serif; color: #1c1c1c; max-width: 800px; margin: 0 auto; padding: 0 1em 4em }
 nav { position: sticky; top: 0; background: #fff; padding: .6em 0; border-bottom: 1px solid #ddd; z-index: 1 }

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minikimi.errors import UserError
+from minikimi.errors import UserError, unknown
 from minikimi.sample import Sample
 from minikimi.world import (
     charts,
@@ -132,7 +132,7 @@ def _checked(tasks: Mapping[str, float]) -> dict[str, float]:
     """The weights above zero, or a UserError that names the wrong one."""
     for name, weight in tasks.items():
         if name not in TASKS:
-            raise UserError(f"task {name!r} does not exist in the picture world; choose from {', '.join(TASKS)}")
+            raise unknown("task of the picture world", name, TASKS)
         if not 0 <= weight < float("inf"):
             raise UserError(f"weight {weight} of task {name!r} must be a number of at least 0")
     kept = {name: float(weight) for name, weight in tasks.items() if weight > 0}

@@ -28,7 +28,7 @@ from minikimi.world import PictureWorld
 # Responses of up to 64 tokens in segments of 24, so that a checkpoint holds unfinished ones. An untrained model stops
 # with one token in 500, so some responses are shorter than others: that is what is learnt from.
 COMMAND = [
-    sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--stage", "rl", "--trainer.max_steps=12",
+    sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--stage", "rl", "--trainer.max_steps=12",
     "--data.settings.max_new_tokens=64", "--data.settings.segment=24", "--data.settings.problems=6",
     "--trainer.enable_progress_bar=false",
 ]  # fmt: skip
