@@ -7,12 +7,14 @@ from pathlib import Path
 
 from minikimi.cli.parser import Verb, whole
 from minikimi.errors import UserError
+from minikimi.model.config import PRESETS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     what = "a finished run, an official directory, or the shipped `small` (default: runs/small)"
     parser.add_argument("directory", metavar="RUN", nargs="?", default="runs/small", help=what)
-    parser.add_argument("--preset", help="take the settings of this preset (default: found by config.json)")
+    what = "take the settings of this preset (default: found by config.json)"
+    parser.add_argument("--preset", choices=list(PRESETS), help=what)
     what = "chat, think (asked to), document (base), told (in words); with --benchmark: chat or think"
     parser.add_argument("--form", default="chat", choices=["chat", "think", "document", "told"], help=what)
     parser.add_argument("--benchmark", metavar="NAME", help="a real benchmark instead, e.g. mmmu")

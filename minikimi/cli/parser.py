@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from minikimi import __version__
+import minikimi
 from minikimi.errors import UserError, nearest, unknown
 
 
@@ -72,7 +72,9 @@ class Verb:
 def build_parser(verbs: Sequence[Verb]) -> Parser:
     """The parser of the whole command line."""
     parser = Parser(prog="minikimi", description="Kimi-VL rebuilt from scratch.")
-    parser.add_argument("--version", action="version", version=f"minikimi {__version__}", help="show the version")
+    parser.add_argument(
+        "--version", action="version", version=f"minikimi {minikimi.__version__}", help="show the version"
+    )
     parser.set_defaults(verb=Verb("minikimi", "the course and its library"), parser=parser)
     _add_verbs(parser, verbs)
     return parser

@@ -28,7 +28,7 @@ def main() -> int:
     copied, kept = copy_lessons(NOTEBOOKS, Path(FOLDER))
     print(f"{FOLDER}/: {len(copied)} lessons copied, {len(kept)} of yours left as they are")
     if kept:
-        print("To start a lesson afresh, rename or delete your copy and run make my again.")
+        print("To start a lesson afresh, rename or delete your copy and copy the lessons again.")
     return 0
 
 

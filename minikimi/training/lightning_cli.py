@@ -96,7 +96,7 @@ def check(args: Sequence[str]) -> None:
             weight_files(model_directory(directory))
     parser = LightningArgumentParser()
     parser.add_lightning_class_args(data, "data")
-    parser.instantiate_classes(config.clone()).data.source()
+    parser.instantiate(config).data.source()
 
 
 def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Training, Any]:

@@ -15,17 +15,18 @@ LISTED = "train --help-stage lists all settings"
 def setting_error(message: str, known: Iterable[str]) -> UserError:
     """The error for a complaint of LightningCLI's parser; `known` are the names of all settings, such as `model.lr`."""
     if found := re.match(r"unrecognized arguments: ([^\s=]+)", message):
-        return _unknown(found[1].removeprefix("--"), known)
+        return _unknown(found[1], known)
     if found := re.match(r"Group '([^']+)' does not accept option '([^']+)'", message):
-        return _unknown(f"{found[1]}.{found[2]}", known)
+        return _unknown(f"--{found[1]}.{found[2]}", known)
     found = re.match(r'Parser key "([^"]+)":\s*(.*)', message, re.S)
     if not found:
         return UserError(f"{message.removeprefix('argument ')}; {LISTED}")
     name, why = found[1], found[2]
     if wrong := re.search(r"class_path '([^']+)':\s+Option '([^']+)' is not accepted", why):
-        prefix = f"{name}.init_args."
-        return _unknown(prefix + wrong[2], [prefix + argument for argument in _arguments(wrong[1])])
-    given = re.search(r"(?:Got|Given) value: (.*)", why)
+        return _unknown(
+            f"--{name}.init_args.{wrong[2]}", [f"{name}.init_args.{argument}" for argument in _arguments(wrong[1])]
+        )
+    given = re.search(r"Given value: (.*)", why) or re.search(r"Got value: (.*)", why)
     wanted = re.search(r"Subtypes: \[(.*)\]\n", why) or re.search(r"Expected an? (.*)\. Got value", why)
     if given and wanted:
         return UserError(f"--{name}={given[1]}: expected {_plain(wanted[1])}; {LISTED}")
@@ -33,8 +34,9 @@ def setting_error(message: str, known: Iterable[str]) -> UserError:
 
 
 def _unknown(name: str, known: Iterable[str]) -> UserError:
-    close = nearest(name, known)
-    return UserError(f"unknown setting --{name}" + (f" (did you mean --{close}?)" if close else "") + f"; {LISTED}")
+    """`name` as it was given, with its dashes."""
+    close = nearest(name, [f"--{setting}" for setting in known])
+    return UserError(f"unknown setting {name}" + (f" (did you mean {close}?)" if close else "") + f"; {LISTED}")
 
 
 def _arguments(path: str) -> list[str]:

@@ -140,19 +140,6 @@ def test_responses_begin_with_the_opening_and_it_is_not_learnt(nano: Path) -> No
     assert all(isinstance(s, Sample) and s.solution for s in found)
 
 
-def test_commands(nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "mean"
-    assert main(["long2short", "average", str(nano), str(nano), str(out)]) == 0
-    a, b = (load_file(d / "model.safetensors") for d in (nano, out))
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert main(["long2short", "average", str(nano), str(nano), str(out)]) == 2  # exists
-    few = ["--problems", "2", "--samples", "2", "--max-new-tokens", "8", "--task", "number"]
-    assert main(["long2short", "reject", str(nano), str(tmp_path / "short.jsonl"), *few]) == 2
-    assert main(["long2short", "dpo", str(nano), str(tmp_path / "dpo"), *few]) == 2
-    errors = capsys.readouterr().err
-    assert "exists already" in errors and "none of 2 problems was solved" in errors and "no pair of" in errors
-
-
 def test_dpo_trains_a_model_directory(nano: Path) -> None:
     """Forged pairs; the weights move and the answer preferred becomes more likely than the other."""
     processor, world = Processor.small(), PictureWorld(3, "train", {"number": 1.0})
