@@ -17,8 +17,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from minikimi.files import NOTEBOOKS
 from minikimi.lab.authoring.build import ENVIRONMENT
-from minikimi.lab.my import NOTEBOOKS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [

@@ -13,10 +13,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from minikimi.files import NOTEBOOKS
 from minikimi.lab.authoring.build import assemble, sources, target
 from minikimi.lab.authoring.source import Source, cell_text, definitions, plain_tree
 from minikimi.lab.lessons import lesson, lesson_numbers
-from minikimi.lab.my import NOTEBOOKS
 
 SOURCES = sources([])
 LIBRARY = NOTEBOOKS.parent / "minikimi"

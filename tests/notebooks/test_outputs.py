@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from minikimi.files import NOTEBOOKS
 from minikimi.lab.authoring.build import ENVIRONMENT
-from minikimi.lab.my import NOTEBOOKS
 
 HERE = Path(__file__).parent
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb")) + sorted((NOTEBOOKS / "solutions").glob("*.ipynb"))

@@ -30,7 +30,7 @@ from minikimi.training.objectives import NextToken
 from minikimi.training.run import STAGES, stage_config, whole_run
 from minikimi.world import PictureWorld
 
-COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
+COMMAND = [sys.executable, "-m", "minikimi", "train", "--preset", "nano"]
 JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]
 KILLED = ("text", "longcot", "rl")
 

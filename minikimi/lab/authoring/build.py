@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from minikimi.errors import UserError
-from minikimi.files import write_text
+from minikimi.files import NOTEBOOKS, write_text
 from minikimi.lab.authoring.source import Source, cell_text, read_source, title_cell
-from minikimi.lab.my import NOTEBOOKS
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

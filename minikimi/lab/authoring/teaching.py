@@ -11,10 +11,10 @@ import argparse
 import re
 import sys
 
+from minikimi.files import NOTEBOOKS
 from minikimi.lab.authoring.build import sources, write
 from minikimi.lab.authoring.source import Source
 from minikimi.lab.lessons import lesson
-from minikimi.lab.my import NOTEBOOKS
 
 PAGE = NOTEBOOKS.parent / "docs" / "teaching.md"
 SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.S)

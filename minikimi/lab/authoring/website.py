@@ -13,13 +13,14 @@ import shutil
 import sys
 from pathlib import Path
 
+from minikimi.errors import UserError
 from minikimi.lab.authoring.build import sources, target, write
 from minikimi.lab.authoring.formula import draw_formulas
 from minikimi.lab.authoring.source import Source, cell_text
 from minikimi.lab.lessons import lesson
-from minikimi.lab.my import NOTEBOOKS
 
-SITE = NOTEBOOKS.parent / "site"
+SITE = Path("site")
+NAME = "minikimi: the course"
 STYLE = """
 body { font: 17px/1.55 system-ui, sans-serif; color: #1c1c1c; max-width: 800px; margin: 0 auto; padding: 0 1em 4em }
 nav { position: sticky; top: 0; background: #fff; padding: .6em 0; border-bottom: 1px solid #ddd; z-index: 1 }
@@ -60,7 +61,7 @@ def page(title: str, body: str) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<link rel="stylesheet" href="style.css"></head>\n'
-        f'<body><nav><a href="index.html">minikimi: the course</a></nav>\n{body}\n</body></html>\n'
+        f'<body><nav><a href="index.html">{NAME}</a></nav>\n{body}\n</body></html>\n'
     )
 
 
@@ -93,7 +94,7 @@ def index_page(all_sources: list[Source]) -> str:
     titles = "<tr><th>lesson</th><th>time</th><th>difficulty</th><th>exercises</th><th>goal</th></tr>"
     table = "\n".join([titles, *rows])
     return page(
-        "minikimi: the course",
+        NAME,
         "<h1>Kimi-VL, rebuilt from scratch</h1>\n"
         "<p>These pages are for reading. To solve the exercises, run <code>make lab</code>.</p>\n"
         '<p><input id="query" type="search" placeholder="search all lessons"></p><ul id="found"></ul>\n'
@@ -116,9 +117,12 @@ def search_index(all_sources: list[Source]) -> list[dict[str, str]]:
 
 
 def build_site(folder: Path, all_sources: list[Source]) -> list[Path]:
-    """Write all pages into `folder`, which is made anew; returns them."""
+    """Write all pages into `folder`, which is made anew; returns them. Raises `UserError` for a folder of others."""
     from pygments.formatters import HtmlFormatter
 
+    index = folder / "index.html"
+    if folder.exists() and any(folder.iterdir()) and not (index.is_file() and NAME in index.read_text("utf-8")):
+        raise UserError(f"{folder.resolve()} holds something else than these pages; move it, or go to another folder")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     files = {
