@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def norm_and_join(blocks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -32,6 +32,10 @@ def norm_cases(seed: int, dtype: torch.dtype) -> list[Case]:
     ]
 
 
+@wrong(
+    "joined before the norm",
+    "A norm over 4 D numbers lets one loud patch make its three neighbours quiet. Norm each patch.",
+)
 def norm_after_joining(blocks: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     joined = blocks.flatten(1)
     places = blocks.shape[1]
@@ -59,14 +63,5 @@ EXERCISE = Exercise(
     solution=norm_and_join,
     cases=norm_cases,
     dtypes=BOTH,
-    wrong=(
-        Wrong(
-            "joined before the norm",
-            "A norm over 4 D numbers lets one loud patch make its three neighbours quiet. Norm each patch.",
-            norm_after_joining,
-        ),
-        norm_eps_6,
-        norm_is_rms,
-        norm_channels_outside,
-    ),
+    wrong=(norm_after_joining, norm_eps_6, norm_is_rms, norm_channels_outside),
 )

@@ -47,14 +47,14 @@ def run_projector(cls, config: KimiVLConfig, blocks: Tensor) -> Tensor:
 @wrong("norm after joining", "pre_norm is D wide: call it on the blocks, then flatten.")
 class NormAfterJoining(Projector):
     def forward(self, blocks: Tensor) -> Tensor:
-        joined = norm_after_joining(blocks, self.pre_norm.weight, self.pre_norm.bias)
+        joined = norm_after_joining.answer(blocks, self.pre_norm.weight, self.pre_norm.bias)
         return self.linear_2(F.gelu(self.linear_1(joined)))
 
 
 @wrong("tanh GELU", 'Plain F.gelu(x), without approximate="tanh".')
 class TanhProjector(Projector):
     def forward(self, blocks: Tensor) -> Tensor:
-        return self.linear_2(tanh_gelu(self.linear_1(self.pre_norm(blocks).flatten(1))))
+        return self.linear_2(tanh_gelu.answer(self.linear_1(self.pre_norm(blocks).flatten(1))))
 
 
 @wrong("no activation", "Two matrices in a row are one matrix. Put the GELU between them.")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
 
 
 def place_features(x: Tensor, input_ids: Tensor, features: Tensor, placeholder: int) -> Tensor:
@@ -84,6 +84,10 @@ def placed_in_place(x: Tensor, input_ids: Tensor, features: Tensor, placeholder:
     return x
 
 
+@wrong(
+    "added to the placeholder's embedding",
+    "A feature replaces the embedding of <|media_pad|>, which means nothing by itself.",
+)
 def added(x: Tensor, input_ids: Tensor, features: Tensor, placeholder: int) -> Tensor:
     return x + place_features(torch.zeros_like(x), input_ids, features, placeholder)
 
@@ -105,15 +109,5 @@ EXERCISE = Exercise(
     run=run_place,
     properties=(refuses_other_numbers, leaves_the_embeddings),
     dtypes=BOTH,
-    wrong=(
-        placed_unchecked,
-        placed_in_place,
-        Wrong(
-            "added to the placeholder's embedding",
-            "A feature replaces the embedding of <|media_pad|>, which means nothing by itself.",
-            added,
-        ),
-        own_dtype,
-        at_the_front,
-    ),
+    wrong=(placed_unchecked, placed_in_place, added, own_dtype, at_the_front),
 )

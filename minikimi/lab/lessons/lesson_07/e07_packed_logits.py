@@ -67,7 +67,7 @@ def no_fence(model: KimiVL, batch: PackedBatch) -> Tensor:
 def added_features(model: KimiVL, batch: PackedBatch) -> Tensor:
     embed, decoder = model.language_model.model.embed_tokens, model.language_model.model
     features = model.multi_modal_projector(model.vision_tower(batch.pixel_values, batch.grid_hws))
-    x = added(embed(batch.input_ids), batch.input_ids, features, PAD)
+    x = added.answer(embed(batch.input_ids), batch.input_ids, features, PAD)
     hidden, _ = decoder(x, batch.positions, batch.cu_seqlens, int(batch.cu_seqlens.diff().max()))
     return model.language_model.lm_head(hidden).float()
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 
 def spectral_entropy(W: Tensor) -> Tensor:
@@ -35,6 +35,7 @@ def bare_singular_values(W: Tensor) -> Tensor:
     return -(s / s.sum() * (s / s.sum()).log()).sum() / math.log(len(s))
 
 
+@wrong("not divided by log n", "Divide by log n, so that matrices of any size compare.")
 def in_nats(W: Tensor) -> Tensor:
     return spectral_entropy(W) * math.log(min(W.shape))
 
@@ -47,21 +48,12 @@ def over_entries(W: Tensor) -> Tensor:
 
 @wrong("log of the larger side", "A matrix has min(A, B) singular values; n is their number.")
 def over_larger_side(W: Tensor) -> Tensor:
-    return in_nats(W) / math.log(max(W.shape))
+    return in_nats.answer(W) / math.log(max(W.shape))
 
 
 EXERCISE = Exercise(
     **words(__doc__),
     solution=spectral_entropy,
     cases=spectrum_cases,
-    wrong=(
-        bare_singular_values,
-        Wrong(
-            "not divided by log n",
-            "Divide by log n, so that matrices of any size compare.",
-            in_nats,
-        ),
-        over_entries,
-        over_larger_side,
-    ),
+    wrong=(bare_singular_values, in_nats, over_entries, over_larger_side),
 )
