@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minikimi.processor.processor import Processor
 
 __all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Imported when first asked for: torch takes a second to load, and `minikimi --help` has no use for it.
 HOMES = {

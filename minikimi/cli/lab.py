@@ -14,7 +14,7 @@ def copy(_: argparse.Namespace) -> int:
 
 
 def site(_: argparse.Namespace) -> int:
-    from minikimi.lab.website import main
+    from minikimi.lab.authoring.website import main
 
     return main()
 

@@ -15,7 +15,7 @@ from minikimi.rl.compare import BEFORE_LENGTH, change, compare
 from minikimi.rl.passk import PassRates
 
 # A constant rate, because a schedule knows its end; a reward that even an untrained model gets in unequal shares.
-ALIKE = ("--model.final_ratio=1", "--data.settings.rewards={rl_toys.half: 1.0}", "--data.settings.inner_steps=2")
+ALIKE = ("--model.final_ratio=1", "--data.settings.rewards={half: 1.0}", "--data.settings.inner_steps=2")
 TESTS = Path(__file__).parents[1]
 
 
