@@ -39,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain when it flushes at exit
         return 141
     except OSError as error:
-        where = f"{error.filename}: " if error.filename is not None else ""
-        return complain(f"{where}{error.strerror or error}; check the name, the rights and the room on the disk", 2)
+        if error.filename is None:
+            return complain(str(error), 2)
+        return complain(f"{error.filename}: {error.strerror}; check the name, the rights and the room on the disk", 2)
     except KeyboardInterrupt:
         return complain("stopped; what was finished is kept, train --resume goes on", 130)
 

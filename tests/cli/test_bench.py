@@ -1,6 +1,7 @@
 """`minikimi bench`: bad options end before anything is measured; the exit code is the verdict."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,5 @@ def test_it_writes_json_and_returns_the_verdict(
         (["--preset", "kimi-vl-a3b"], "unknown preset 'kimi-vl-a3b'"),
     ],
 )
-def test_bad_options_end_before_measuring(wrong: list[str], words: str, capsys: Captured) -> None:
-    assert main(["bench", "--preset", "nano", *wrong]) == 2
-    assert words in capsys.readouterr().err
+def test_bad_options_end_before_measuring(wrong: list[str], words: str, refused: Callable[..., str]) -> None:
+    assert words in refused("bench", "--preset", "nano", *wrong)

@@ -1,5 +1,6 @@
 """`minikimi chat`: an answer, or one line about what cannot be asked."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,9 @@ def test_the_shipped_model_answers(picture: str, capsys: Captured) -> None:
         (["--model", "nowhere"], "nowhere: no such directory"),
     ],
 )
-def test_options_out_of_range(options: list[str], words: str, picture: str, capsys: Captured) -> None:
-    assert main(["chat", picture, "What colour?", *options]) == 2
-    message = capsys.readouterr().err
-    assert words in message and message.count("\n") == 1
+def test_options_out_of_range(options: list[str], words: str, picture: str, refused: Callable[..., str]) -> None:
+    assert words in refused("chat", picture, "What colour?", *options)
 
 
-def test_a_question_longer_than_the_context(picture: str, capsys: Captured) -> None:
-    assert main(["chat", picture, "why? " * 5000]) == 2
-    assert "ask a shorter question" in capsys.readouterr().err
+def test_a_question_longer_than_the_context(picture: str, refused: Callable[..., str]) -> None:
+    assert "ask a shorter question" in refused("chat", picture, "why? " * 5000)
