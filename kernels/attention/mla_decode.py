@@ -16,13 +16,11 @@ skipped.
 
 from __future__ import annotations
 
-import functools
-
 import torch
 import triton
 import triton.language as tl
 
-from ..common import INTERPRET
+from ..common import INTERPRET, card
 from ..tiles import LOG2_E, dot, load_tile, tile_width
 
 
@@ -111,14 +109,8 @@ def _join_kernel(
     tl.store(out + (row * HEADS + head) * R + channels, joined.to(out.dtype.element_ty), mask=channels < R)
 
 
-@functools.cache
-def _programs_at_once(device: torch.device) -> int:
-    """How many decode programs the chip runs at the same time: one a multiprocessor, each filling its shared memory."""
-    return torch.cuda.get_device_properties(device).multi_processor_count
-
-
 def choose_splits(batch: int, capacity: int, at_once: int) -> int:
-    """Programs per sequence: as many as fill the chip in one wave, with at least 256 tokens for each.
+    """Programs per sequence: as many as fill the chip in one wave, one a multiprocessor, with at least 256 tokens each.
 
     Every split writes heads · R floats that the join reads back, so more splits than that cost bandwidth and gain
     nothing.
@@ -169,7 +161,7 @@ def mla_decode(
         )
     q_latent, q_rope, cache = (x if x.stride(-1) == 1 else x.contiguous() for x in (q_latent, q_rope, cache))
     if splits is None:
-        splits = choose_splits(batch, cache.shape[1], 8 if INTERPRET else _programs_at_once(q_latent.device))
+        splits = choose_splits(batch, cache.shape[1], card(cache.device).multiprocessors)
     out = torch.empty(batch, heads, rank, dtype=q_latent.dtype, device=q_latent.device)
     if out.numel() == 0:
         return out

@@ -16,6 +16,8 @@ import torch
 import triton
 import triton.language as tl
 
+from ..common import card
+
 ELEMENTS = 2048  # per program and step: rows times padded width
 NUM_WARPS = 4
 BACKWARD_PROGRAMS_PER_SM = 2
@@ -121,12 +123,7 @@ def _backward(grad_out, grad_total, x, weight, mean, rstd):
     rows, width = x.shape
     grad_x = torch.empty_like(x)
     tile = _tile(rows, width, ELEMENTS)
-    programs = triton.cdiv(rows, tile["ROWS"])
-    if x.is_cuda:
-        multiprocessors = torch.cuda.get_device_properties(x.device).multi_processor_count
-        programs = min(programs, BACKWARD_PROGRAMS_PER_SM * multiprocessors)
-    else:
-        programs = min(programs, 2)
+    programs = min(triton.cdiv(rows, tile["ROWS"]), BACKWARD_PROGRAMS_PER_SM * card(x.device).multiprocessors)
     shares = torch.empty(2 if mean is not None else 1, programs, width, dtype=torch.float32, device=x.device)
     if rows:
         _backward_kernel[(programs,)](

@@ -38,7 +38,7 @@ def moe_reference(
 class _MoeExperts(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, topk_idx, topk_weight, gate_up_proj, down_proj, grad_buffers, training):
-        block_m = choose_block_m(topk_idx.numel(), gate_up_proj.shape[0], x.dtype)
+        block_m = choose_block_m(topk_idx.numel(), gate_up_proj.shape[0], x)
         plan = route(topk_idx, gate_up_proj.shape[0], block_m)
         a, h = up_swiglu(x, gate_up_proj, plan, save_h=training)
         y = multiply_rows(a, down_proj, plan, transposed=True)

@@ -112,7 +112,7 @@ def up_swiglu(
         A (R, F) and H (R, 2F) or None.
     """
     num_rows, d, f = plan.token_of_row.numel(), x.shape[1], gate_up_proj.shape[1] // 2
-    tile = choose_tile("up", plan.block_m, x.dtype)
+    tile = choose_tile("up", plan.block_m, x)
     a = x.new_empty(num_rows, f)
     h = x.new_empty(num_rows, 2 * f) if save_h else None
     stacked = gate_up_proj.view(-1, 2, f, d)
@@ -217,7 +217,7 @@ def down_backward(
     """
     (num_rows, two_f), d = h.shape, grad_out.shape[1]
     f = two_f // 2
-    tile = choose_tile("down_backward", plan.block_m, h.dtype)
+    tile = choose_tile("down_backward", plan.block_m, h)
     num_f = triton.cdiv(f, tile.cols)
     dh, wa = torch.empty_like(h), h.new_empty(num_rows, f)
     parts = torch.empty(num_rows, num_f, dtype=torch.float32, device=h.device)

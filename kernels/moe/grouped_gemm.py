@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from ..common import INTERPRET
+from ..common import INTERPRET, card
 from .routing import RoutingPlan
 
 
@@ -49,32 +49,28 @@ TILES = {  # 16-bit operands on Hopper: shared memory holds several slices of bo
 }
 
 
-def choose_tile(gemm: str, block_m: int, dtype: torch.dtype) -> Tile:
+def choose_tile(gemm: str, block_m: int, operand: torch.Tensor) -> Tile:
     """Tile of a GEMM by name; few rows per expert, fp32 operands or little shared memory get smaller ones."""
-    if dtype == torch.float32:
+    if operand.dtype == torch.float32:
         return Tile(min(block_m, 64), 64, 32, 4, 2)
-    if block_m >= 128 and has_large_shared_memory():
+    large = card(operand.device).has_large_shared_memory
+    if block_m >= 128 and large:
         return TILES[gemm]
     cols = 64 if gemm == "up" else 128
-    stages = 4 if has_large_shared_memory() else 2
+    stages = 4 if large else 2
     return Tile(min(block_m, 64), cols, 64, 4, stages, per_sm=2)
 
 
-def choose_block_m(num_rows: int, num_experts: int, dtype: torch.dtype) -> int:
+def choose_block_m(num_rows: int, num_experts: int, operand: torch.Tensor) -> int:
     """Rows in a tile: near the average group, between the smallest dot (16) and the largest useful tile."""
-    largest = 128 if dtype != torch.float32 and has_large_shared_memory() else 64
+    largest = 128 if operand.dtype != torch.float32 and card(operand.device).has_large_shared_memory else 64
     return max(16, min(largest, triton.next_power_of_2(num_rows // num_experts)))
-
-
-def has_large_shared_memory() -> bool:
-    """Whether the 227 KiB of data-center Hopper and Blackwell are there; other cards have 99 or 163."""
-    return INTERPRET or torch.cuda.get_device_capability()[0] in (9, 10)
 
 
 def has_tma(matrix: torch.Tensor) -> bool:
     """Whether the bulk copy engine (sm_90 and later) can read this matrix: 16-byte base and row stride."""
     aligned = matrix.data_ptr() % 16 == 0 and matrix.stride(-2) * matrix.element_size() % 16 == 0
-    return aligned and (INTERPRET or torch.cuda.get_device_capability(matrix.device)[0] >= 9)
+    return aligned and card(matrix.device).capability >= 90
 
 
 def as_operand(matrix: torch.Tensor, block: list[int]) -> torch.Tensor | TensorDescriptor:
@@ -89,8 +85,7 @@ def dot_options(dtype: torch.dtype) -> dict[str, object]:
 
 def persistent_grid(plan: RoutingPlan, tiles_per_row_tile: int, tile: Tile) -> tuple[int]:
     """As many programs as run at one time, and no more than there can be tiles; each takes every n-th tile."""
-    device = plan.offsets.device
-    at_once = 3 if INTERPRET else torch.cuda.get_device_properties(device).multi_processor_count * tile.per_sm
+    at_once = card(plan.offsets.device).multiprocessors * tile.per_sm
     return (min(at_once, plan.tile_expert.numel() * tiles_per_row_tile),)
 
 
@@ -197,7 +192,7 @@ def multiply_rows(a: torch.Tensor, w: torch.Tensor, plan: RoutingPlan, *, transp
     """
     num_rows, inner = a.shape
     cols = w.shape[1] if transposed else w.shape[2]
-    tile = choose_tile("rows", plan.block_m, a.dtype)
+    tile = choose_tile("rows", plan.block_m, a)
     out = a.new_empty(num_rows, cols)
     flat = w.view(-1, w.shape[2])
     a_operand = as_operand(a, [tile.rows, tile.inner])
@@ -277,7 +272,7 @@ def weight_gradient(
         out: (E, M, N) contiguous, any float dtype; written in place.
         accumulate: add to what `out` holds instead of replacing it.
     """
-    tile = choose_tile("weight, left gathered" if gather_left else "weight, right gathered", 128, left.dtype)
+    tile = choose_tile("weight, left gathered" if gather_left else "weight, right gathered", 128, left)
     (_, m), (_, n) = left.shape, right.shape
     plain = right if gather_left else left
     operand = as_operand(plain, [tile.inner, tile.cols if gather_left else tile.rows])

@@ -18,7 +18,7 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from ..common import INTERPRET
+from ..common import INTERPRET, card
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 EPS = 1e-7
@@ -122,12 +122,6 @@ def _product_kernel(
         out_desc.store([matrix, row, column], acc.to(out_desc.dtype).reshape(1, BLOCK_M, BLOCK_N))
 
 
-def _programs(tiles: int, device: torch.device) -> int:
-    if device.type != "cuda":
-        return tiles
-    return min(tiles, torch.cuda.get_device_properties(device).multi_processor_count)
-
-
 def _tile(size: int, largest: int) -> int:
     """A power of two of at least 16 that is no larger than needed for `size`."""
     return min(largest, max(16, triton.next_power_of_2(size)))
@@ -184,7 +178,7 @@ def product(a: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     block_k = _tile(n, config["BLOCK_K"] // words)
     tiles_n = triton.cdiv(m, block_n)
     per_matrix = triton.cdiv(n, block_m) * tiles_n
-    _product_kernel[(_programs(batch * per_matrix, x.device),)](
+    _product_kernel[(min(batch * per_matrix, card(x.device).multiprocessors),)](
         TensorDescriptor.from_tensor(a, [1, block_m, block_k]),
         TensorDescriptor.from_tensor(x, [1, block_k, block_n]),
         TensorDescriptor.from_tensor(out, [1, block_m, block_n]),
