@@ -27,7 +27,7 @@ class Card(NamedTuple):
 
 @functools.cache
 def card(device: torch.device) -> Card:
-    """The GPU of a tensor. In the interpreter: two multiprocessors, so that programs of a persistent grid take turns."""
+    """The GPU of a tensor. The interpreter has two multiprocessors: programs of a persistent grid take turns."""
     if INTERPRET:
         return Card(multiprocessors=2, capability=90)
     properties = torch.cuda.get_device_properties(device)

@@ -21,7 +21,8 @@ import triton
 import triton.language as tl
 
 from ..common import INTERPRET, card
-from ..tiles import LOG2_E, dot, load_tile, tile_width
+from ..tiles import dot, load_tile, store_tile, tile_width
+from .parts import LOG2_E, softmax_step
 
 
 def mla_decode_reference(
@@ -41,45 +42,36 @@ def mla_decode_reference(
 def _decode_kernel(
     q_latent, q_rope, cache, lengths, out, lse, scale_log2,
     stride_ql, head_ql, stride_qr, head_qr, stride_cache, stride_token,
-    HEADS: tl.constexpr, R: tl.constexpr, D_ROPE: tl.constexpr,
-    T_HEADS: tl.constexpr, T_R: tl.constexpr, T_ROPE: tl.constexpr,
-    SPLITS: tl.constexpr, BLOCK_K: tl.constexpr, INTERPRET: tl.constexpr,
+    HEADS: tl.constexpr, R: tl.constexpr, D_ROPE: tl.constexpr, SPLITS: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     split = tl.program_id(0)
     row = tl.program_id(1).to(tl.int64)
     length = tl.load(lengths + row)
     share = tl.cdiv(tl.cdiv(length, BLOCK_K), SPLITS) * BLOCK_K
-    heads = tl.arange(0, T_HEADS)
-    ql = load_tile(q_latent + row * stride_ql, heads, head_ql, HEADS, R, T_R, True)
-    qr = load_tile(q_rope + row * stride_qr, heads, head_qr, HEADS, D_ROPE, T_ROPE, True)
+    heads = tl.arange(0, tile_width(HEADS))
+    ql = load_tile(q_latent + row * stride_ql, heads, head_ql, HEADS, R, True)
+    qr = load_tile(q_rope + row * stride_qr, heads, head_qr, HEADS, D_ROPE, True)
     cache += row * stride_cache
-    peak = tl.full([T_HEADS], float("-inf"), tl.float32)
-    weight_sum = tl.zeros([T_HEADS], tl.float32)
-    acc = tl.zeros([T_HEADS, T_R], tl.float32)
+    peak = tl.full([tile_width(HEADS)], float("-inf"), tl.float32)
+    weight_sum = tl.zeros([tile_width(HEADS)], tl.float32)
+    acc = tl.zeros([tile_width(HEADS), tile_width(R)], tl.float32)
 
     # Rows past `length` were never written and may hold anything, NaN included: they are masked out of every load.
     for k0 in range(split * share, min((split + 1) * share, length), BLOCK_K):
         tokens = k0 + tl.arange(0, BLOCK_K)
-        latent = load_tile(cache, tokens, stride_token, length, R, T_R, True)
-        key = load_tile(cache + R, tokens, stride_token, length, D_ROPE, T_ROPE, True)
-        scores = dot(ql, latent.T, INTERPRET) + dot(qr, key.T, INTERPRET)
+        latent = load_tile(cache, tokens, stride_token, length, R, True)
+        key = load_tile(cache + R, tokens, stride_token, length, D_ROPE, True)
+        scores = dot(ql, latent.T) + dot(qr, key.T)
         scores = tl.where(tokens[None, :] < length, scores, float("-inf"))
-        new_peak = tl.maximum(peak, tl.max(scores, 1) * scale_log2)
-        weights = tl.exp2(scores * scale_log2 - new_peak[:, None])
-        shrink = tl.exp2(peak - new_peak)
-        weight_sum = weight_sum * shrink + tl.sum(weights, 1)
-        acc = acc * shrink[:, None] + dot(weights.to(latent.dtype), latent, INTERPRET)
-        peak = new_peak
+        weights, peak, weight_sum, shrink = softmax_step(scores, scale_log2, peak, weight_sum)
+        acc = acc * shrink[:, None] + dot(weights.to(latent.dtype), latent)
 
     # An empty share has no weight and no peak: it yields zeros here and 2^-inf = 0 in the join.
     weight_sum = tl.where(weight_sum > 0, weight_sum, 1.0)
-    acc = acc / weight_sum[:, None]
-    channels = tl.arange(0, T_R)
-    inside = (heads[:, None] < HEADS) & (channels[None, :] < R)
-    at = (row * SPLITS + split) * HEADS + heads
-    tl.store(out + at[:, None] * R + channels[None, :], acc.to(out.dtype.element_ty), mask=inside)
+    first = (row * SPLITS + split) * HEADS
+    store_tile(out + first * R, heads, R, HEADS, acc / weight_sum[:, None], R)
     if SPLITS > 1:
-        tl.store(lse + at, peak + tl.log2(weight_sum), mask=heads < HEADS)
+        tl.store(lse + first + heads, peak + tl.log2(weight_sum), mask=heads < HEADS)
 
 
 @triton.jit
@@ -170,8 +162,7 @@ def mla_decode(
     _decode_kernel[(splits, batch)](
         q_latent, q_rope, cache, lengths, parts, lse, scale * LOG2_E,
         *q_latent.stride()[:2], *q_rope.stride()[:2], *cache.stride()[:2],
-        HEADS=heads, R=rank, D_ROPE=rope, T_HEADS=tile_width(heads), T_R=tile_width(rank), T_ROPE=tile_width(rope),
-        SPLITS=splits, INTERPRET=INTERPRET, **_config(q_latent),
+        HEADS=heads, R=rank, D_ROPE=rope, SPLITS=splits, **_config(q_latent),
     )  # fmt: skip
     if splits > 1:
         channels = min(128, tile_width(rank))

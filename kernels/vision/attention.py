@@ -1,146 +1,95 @@
-"""MoonViT attention: packed images, no causal mask, heads 72 wide, 2-D rotary embedding built in (lessons 01, 02, 03
-and 16).
+"""MoonViT attention: packed images, no causal mask, heads 72 wide, 2-D rotary embedding built in.
 
 MoonViT (Kimi-VL report, arXiv 2504.07491, section 2.1) lays the patches of all images in one sequence and lets each
 image attend only to itself. Its head width of 72 suits no tile: padded to the next power of two a dot does 128/72 =
-1.78 times the needed work. Here every product over the width is two dots, 64 and 8 padded to 16, so 80/72 = 1.11 times:
+1.78 times the needed work. Here every head is two parts, 64 and 8 padded to 16, so 80/72 = 1.11 times:
 
     channels   [ ........ 64 ........ | 8 |pad]
     scores   = q_main · k_mainᵀ + q_rest · k_restᵀ        out = [ weights · v_main | weights · v_rest ]
 
 The rotation of q and k runs once before the attention, not inside its loop: each key tile is visited by every query
 tile of its image and would be rotated 32 times in a 4096-patch image. Both steps sit in one autograd function, so the
-rotated copy lives only as long as the call.
+rotated copy lives only as long as the call. The attention kernels are those of `attention.packed` (lessons 01, 02, 03
+and 16).
 """
 
 from __future__ import annotations
 
-import torch
-import triton
-import triton.language as tl
+import itertools
 
-from ..common import INTERPRET
-from ..tiles import LOG2_E, dot, load_tile, softmax_step, store_tile, tile_width
-from .attention_backward import vision_attention_backward
-from .rotary import rotate_queries_and_keys
+import torch
+from einops import einsum, rearrange
+
+from ..attention.packed import Blocks, Kind, attend, choose_blocks, launch
+from ..attention.packed_backward import attend_backward, row_dot
+from ..tiles import tile_width
+from .rotary import rotate_gradients_back, rotate_queries_and_keys
+
+BLOCKS = Blocks(
+    forward=launch(128, 64, warps=8, stages=4),
+    key_value=launch(128, 64, warps=4, stages=2),
+    query=launch(64, 64, warps=4, stages=3),
+)
 
 
 def vision_attention_reference(
     qkv: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, cu_seqlens: torch.Tensor
 ) -> torch.Tensor:
-    """The same function in plain torch, one image after another, in the dtype of the inputs (float64 for tests)."""
-    angles = torch.complex(cos, sin)[:, None, None, :]  # the same for q, k and all heads
-    pairs = torch.view_as_complex(qkv[:, :2].unflatten(-1, (-1, 2)).contiguous())
-    q, k = torch.view_as_real(pairs * angles).flatten(-2).unbind(1)
+    """`vision_attention` in plain torch, one image after another, in the dtype of the inputs (float64 for tests)."""
+    angles = rearrange(torch.complex(cos, sin), "patch pair -> patch 1 1 pair")  # the same for q, k and all heads
+    pairs = rearrange(qkv[:, :2], "patch qk head (pair two) -> patch qk head pair two", two=2)
+    rotated = torch.view_as_real(torch.view_as_complex(pairs.contiguous()) * angles)
+    q, k = rearrange(rotated, "patch qk head pair two -> qk patch head (pair two)")
     out = torch.empty_like(q)
-    for start, end in zip(cu_seqlens.tolist()[:-1], cu_seqlens.tolist()[1:], strict=True):
-        scores = torch.einsum("qhd,khd->hqk", q[start:end], k[start:end]) * q.shape[-1] ** -0.5
-        out[start:end] = torch.einsum("hqk,khd->qhd", scores.softmax(-1), qkv[start:end, 2])
+    for start, end in itertools.pairwise(cu_seqlens.tolist()):
+        one = slice(start, end)
+        scores = einsum(q[one], k[one], "query head d, key head d -> head query key") * q.shape[-1] ** -0.5
+        out[one] = einsum(scores.softmax(-1), qkv[one, 2], "head query key, key head d -> query head d")
     return out
 
 
-def split_width(width: int) -> tuple[int, int, int]:
-    """(channels of the first dot, its tile, tile of the second dot): the largest power of two and what is left over.
+def split_width(width: int) -> tuple[int, ...]:
+    """The widths of a head's parts: the largest power of two below `width` and what is left over.
 
-    72 → (64, 64, 16). Where two dots would not be cheaper than one padded dot (8, 15, 64, 120), all channels go to the
-    first.
+    72 → (64, 8). Where two dots would not be cheaper than one padded dot (8, 15, 64, 120), one part with all channels.
     """
-    whole = tile_width(width)
-    main = max(16, whole // 2)
-    if width <= main or main + tile_width(width - main) >= whole:
-        return width, whole, 0
-    return main, main, tile_width(width - main)
+    main = max(16, tile_width(width) // 2)
+    if width <= main or main + tile_width(width - main) >= tile_width(width):
+        return (width,)
+    return main, width - main
 
 
-@triton.jit
-def _forward_kernel(
-    q, k, v, out, lse, cu_seqlens, scale_log2, total, stride_qk, stride_v, stride_o,
-    D: tl.constexpr, MAIN: tl.constexpr, T_MAIN: tl.constexpr, T_REST: tl.constexpr,
-    BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, INTERPRET: tl.constexpr,
-):  # fmt: skip
-    head, image = tl.program_id(1), tl.program_id(2)
-    begin = tl.load(cu_seqlens + image).to(tl.int64)
-    length = (tl.load(cu_seqlens + image + 1) - begin).to(tl.int32)
-    first = tl.program_id(0) * BLOCK_Q
-    if first >= length:
-        return
-    rows = first + tl.arange(0, BLOCK_Q)
-    q += begin * stride_qk + head * D
-    k += begin * stride_qk + head * D
-    v += begin * stride_v + head * D
-    out += begin * stride_o + head * D
-    q_main = load_tile(q, rows, stride_qk, length, MAIN, T_MAIN, True)
-    peak = tl.full([BLOCK_Q], float("-inf"), tl.float32)
-    weight_sum = tl.zeros([BLOCK_Q], tl.float32)
-    acc_main = tl.zeros([BLOCK_Q, T_MAIN], tl.float32)
-    if T_REST > 0:
-        q_rest = load_tile(q + MAIN, rows, stride_qk, length, D - MAIN, T_REST, True)
-        acc_rest = tl.zeros([BLOCK_Q, T_REST], tl.float32)
-
-    # Pass 0 walks the tiles that lie wholly inside the image, pass 1 the last, partial one with its mask.
-    whole = length // BLOCK_K * BLOCK_K
-    for partial in tl.static_range(2):
-        for k0 in range(whole if partial else 0, length if partial else whole, BLOCK_K):
-            keys = k0 + tl.arange(0, BLOCK_K)
-            scores = dot(q_main, load_tile(k, keys, stride_qk, length, MAIN, T_MAIN, partial).T, INTERPRET)
-            if T_REST > 0:
-                scores += dot(
-                    q_rest, load_tile(k + MAIN, keys, stride_qk, length, D - MAIN, T_REST, partial).T, INTERPRET
-                )
-            if partial:
-                scores = tl.where(keys[None, :] < length, scores, float("-inf"))
-            weights, peak, weight_sum, shrink = softmax_step(scores, scale_log2, peak, weight_sum)
-            values = load_tile(v, keys, stride_v, length, MAIN, T_MAIN, partial)
-            weights = weights.to(values.dtype)
-            acc_main = acc_main * shrink[:, None] + dot(weights, values, INTERPRET)
-            if T_REST > 0:
-                values = load_tile(v + MAIN, keys, stride_v, length, D - MAIN, T_REST, partial)
-                acc_rest = acc_rest * shrink[:, None] + dot(weights, values, INTERPRET)
-
-    store_tile(out, rows, stride_o, length, acc_main / weight_sum[:, None], MAIN, T_MAIN)
-    if T_REST > 0:
-        store_tile(out + MAIN, rows, stride_o, length, acc_rest / weight_sum[:, None], D - MAIN, T_REST)
-    tl.store(lse + head * total + begin + rows, peak + tl.log2(weight_sum), mask=rows < length)
-
-
-def _forward_config(qkv: torch.Tensor) -> dict[str, int]:
-    if INTERPRET:
-        return {"BLOCK_Q": 64, "BLOCK_K": 64}
-    if qkv.dtype == torch.float32:
-        return {"BLOCK_Q": 64, "BLOCK_K": 32, "num_warps": 4, "num_stages": 2}
-    return {"BLOCK_Q": 128, "BLOCK_K": 64, "num_warps": 8, "num_stages": 4}
-
-
-def _forward(qkv, cos, sin, cu_seqlens, max_seqlen: int):
-    """The output (P, H, d) and the base-2 log of each row's softmax sum (H, P)."""
-    total, _, heads, width = qkv.shape
-    out = torch.empty(total, heads, width, dtype=qkv.dtype, device=qkv.device)
-    lse = torch.empty(heads, total, dtype=torch.float32, device=qkv.device)
-    config = _forward_config(qkv)
-    grid = (triton.cdiv(max_seqlen, config["BLOCK_Q"]), heads, cu_seqlens.numel() - 1)
-    if total > 0 and min(grid) > 0:
-        q, k = rotate_queries_and_keys(qkv, cos, sin).unbind(1)
-        main, tile_main, tile_rest = split_width(width)
-        _forward_kernel[grid](
-            q, k, qkv[:, 2], out, lse, cu_seqlens, width**-0.5 * LOG2_E, total,
-            q.stride(0), qkv.stride(0), out.stride(0),
-            D=width, MAIN=main, T_MAIN=tile_main, T_REST=tile_rest, INTERPRET=INTERPRET, **config,
-        )  # fmt: skip
-    return out, lse
+def _kind(width: int) -> Kind:
+    return Kind(split_width(width), split_width(width), causal=False)
 
 
 class _VisionAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, qkv, cos, sin, cu_seqlens, max_seqlen):
-        out, lse = _forward(qkv, cos, sin, cu_seqlens, max_seqlen)
+        patches, _, num_heads, width = qkv.shape
+        out = qkv.new_empty(patches, num_heads, width)
+        q, k = rotate_queries_and_keys(qkv, cos, sin).unbind(1)
+        tensors = ((q,), (k,), (qkv[:, 2],), (out,))
+        config = choose_blocks(BLOCKS, qkv).forward
+        lse = attend(*tensors, cu_seqlens, max_seqlen, width**-0.5, _kind(width), config)
         ctx.save_for_backward(qkv, cos, sin, cu_seqlens, out, lse)
         ctx.max_seqlen = max_seqlen
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        split = split_width(grad_out.shape[-1])
-        return vision_attention_backward(grad_out, *ctx.saved_tensors, ctx.max_seqlen, split), None, None, None, None
+        """q and k are rotated again instead of kept: 2·P·H·d elements a layer would stay through the whole tower."""
+        qkv, cos, sin, cu_seqlens, out, lse = ctx.saved_tensors
+        width = qkv.shape[-1]
+        grad_out, grad_qkv = grad_out.contiguous(), torch.zeros_like(qkv)
+        q, k = rotate_queries_and_keys(qkv, cos, sin).unbind(1)
+        dq, dk, dv = grad_qkv.unbind(1)
+        attend_backward(
+            ((q,), (k,), (qkv[:, 2],), (grad_out,)), ((dq,), (dk,), (dv,)), lse, row_dot(grad_out, out), cu_seqlens,
+            ctx.max_seqlen, width**-0.5, _kind(width), choose_blocks(BLOCKS, qkv),
+        )  # fmt: skip
+        rotate_gradients_back(grad_qkv, cos, sin)
+        return grad_qkv, None, None, None, None
 
 
 def vision_attention(
@@ -161,7 +110,7 @@ def vision_attention(
         ValueError: `qkv` or the angles have the wrong shape.
 
     Cost of the forward pass: 4·H·d·Σ n² FLOPs over images of n patches (padding adds 11 % at d = 72); 4·P·H·d elements
-    moved by the attention and 4·P·H·d by the rotation.
+    moved by the attention and 4·P·H·d by the rotation. The backward pass takes 3.5 times the FLOPs.
     """
     if qkv.dim() != 4 or qkv.shape[1] != 3 or qkv.shape[3] % 2:
         raise ValueError(f"vision_attention: qkv must be (P, 3, H, even d), got {tuple(qkv.shape)}")

@@ -118,12 +118,13 @@ def test_bfloat16_gradients(device):
 
 
 def test_widths_split_into_powers_of_two():
-    assert split_width(72) == (64, 64, 16)
-    assert split_width(80) == (64, 64, 16)
-    assert split_width(40) == (32, 32, 16)
-    assert split_width(64) == (64, 64, 0)
-    assert split_width(120) == (120, 128, 0)
-    assert split_width(8) == (8, 16, 0)
+    assert split_width(72) == (64, 8)
+    assert split_width(80) == (64, 16)
+    assert split_width(40) == (32, 8)
+    assert split_width(52) == (52,)  # 32 + 20 would cost as much as 64
+    assert split_width(64) == (64,)
+    assert split_width(120) == (120,)
+    assert split_width(8) == (8,)
 
 
 def test_no_images_and_wrong_shapes(device):
