@@ -23,7 +23,7 @@ import triton
 
 from .harness import Bench, table
 
-FILES = ["moe", "attention", "muon", "loss", "elementwise"]
+FILES = ["moe", "attention", "vision", "muon", "loss", "elementwise"]
 PEERS = ["liger_kernel", "cut_cross_entropy"]
 
 
