@@ -21,7 +21,7 @@ TESTS = Path(__file__).parents[1]
 
 def reinforce(start: Path, run: Path, *settings: str) -> Path:
     """The directory of a short stage rl, two steps on each iteration's responses."""
-    command = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--stage", "rl", "--from", start]
+    command = [sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--stage", "rl", "--from", start]
     subprocess.run(
         [*command, "--run", run, *ALIKE, *settings],
         check=True,

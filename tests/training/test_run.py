@@ -30,7 +30,7 @@ from minikimi.training.objectives import NextToken
 from minikimi.training.run import STAGES, stage_config, whole_run
 from minikimi.world import PictureWorld
 
-COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
+COMMAND = [sys.executable, "-m", "minikimi", "train", "--preset", "nano"]
 JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]
 KILLED = ("text", "longcot", "rl")
 
@@ -178,7 +178,7 @@ def test_existing_run_is_not_touched_without_a_word(nano_run: Path, capsys) -> N
     ("arguments", "words"),
     [
         (["train", "--preset", "huge"], "unknown preset 'huge'; choose one of nano, small, base, kimi-vl-a3b"),
-        (["train", "--preset", "nano", "--stage", "poem"], "no configuration"),
+        (["train", "--preset", "nano", "--stage", "poem"], "unknown nano stage 'poem'; choose one of text"),
         (["chat", "picture.png", "What?", "--model", "nowhere"], "picture.png"),
         (["evaluate", "nowhere"], "nowhere: no such directory"),
         (["train", "--preset", "nano", "--stage", "longcot", "--run", "runs/none"], "longcot starts from a fine-tuned"),

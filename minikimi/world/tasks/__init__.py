@@ -11,7 +11,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from minikimi.answers import Verdict
-from minikimi.errors import UserError
+from minikimi.errors import unknown
 from minikimi.sample import Sample
 from minikimi.world.task import Task, exactly
 
@@ -39,7 +39,7 @@ TASKS = _found()
 def task_named(name: str) -> Task:
     """The task of this name. Raises `UserError` if there is none."""
     if name not in TASKS:
-        raise UserError(f"task {name!r} does not exist in the picture world; choose from {', '.join(TASKS)}")
+        raise unknown("task of the picture world", name, TASKS)
     return TASKS[name]
 
 
@@ -52,8 +52,7 @@ def tasks_of(group: str) -> tuple[str, ...]:
     """The names of all tasks of a group, in reading order. Raises `UserError` if there are none."""
     names = tuple(task.name for task in TASKS.values() if task.group == group)
     if not names:
-        groups = dict.fromkeys(task.group for task in TASKS.values())
-        raise UserError(f"group {group!r} has no tasks in the picture world; choose from {', '.join(groups)}")
+        raise unknown("group of the picture world", group, dict.fromkeys(task.group for task in TASKS.values()))
     return names
 
 
