@@ -85,10 +85,14 @@ def normalise(text: str) -> str:
 SAME_SIGNS = {0xFF01 + i: 0x21 + i for i in range(94)}  # the full-width forms of ASCII
 SAME_SIGNS |= {0x3000: " ", 0x3002: ".", 0x2019: "'", 0x2212: "-", 0xFE63: "-"}  # 。 ’ and two minus signs
 
+GROUP_BLANK = re.compile(r"(?<=[0-9])[\u2009\u202f\xa0](?=[0-9]{3}(?![0-9]))")
+
 
 def folded(text: str) -> str:
-    """The text in ASCII where a sign only looks different: full-width forms, the Chinese full stop, the minus sign."""
-    return text.translate(SAME_SIGNS)
+    """The text in ASCII where a sign only looks different: full-width forms, the Chinese full stop, the minus sign,
+    thin blanks between groups of digits.
+    """
+    return GROUP_BLANK.sub(",", text.translate(SAME_SIGNS))
 
 
 def boxed(text: str) -> str | None:
@@ -107,7 +111,7 @@ def plain(text: str) -> str:
     text = normalise(folded(text)).removeprefix("$").removesuffix("$")
     if text.startswith(r"\boxed{") and text.endswith("}"):
         text = boxed(text) or text
-    return re.sub("[,\u2009\u202f\xa0]", "", text) if GROUPED.fullmatch(text) else text
+    return text.replace(",", "") if GROUPED.fullmatch(text) else text
 
 
 def same_text(answer: str, truth: str) -> bool:
@@ -117,8 +121,8 @@ def same_text(answer: str, truth: str) -> bool:
 
 # Numbers
 
-WHOLE = "(?:[0-9]{1,3}+(?:[,\u2009\u202f\xa0][0-9]{3})++(?!,?[0-9])|[0-9]++)"
-GROUPED = re.compile("[-+]?[0-9]{1,3}(?:[,\u2009\u202f\xa0][0-9]{3})+(?:\\.[0-9]+)?")
+WHOLE = "(?:[0-9]{1,3}+(?:,[0-9]{3})++(?!,?[0-9])|[0-9]++)"
+GROUPED = re.compile("[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\\.[0-9]+)?")
 NUMBER = re.compile(
     rf"(?<![A-Za-z0-9_./])(?P<value>[-+]?(?:{WHOLE}(?:\.[0-9]++)?|\.[0-9]++)(?:[eE][-+]?[0-9]{{1,3}}(?![0-9]))?)"
     r"(?:\s?/\s?(?P<below>[0-9]++))?(?!\.?[0-9]|[eE][-+]?[0-9]|\s?/\s?[0-9])\s?%?"
@@ -153,9 +157,9 @@ def stated_number(text: str) -> Fraction | None:
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
-    written, below = re.sub("[,\u2009\u202f\xa0]", "", match["value"]), match["below"] or "1"
-    parts = re.split(r"[.eE]", written)
-    if max(map(len, [*parts, below])) > LONGEST_NUMBER + 1 or not int(below):
+    written, below = match["value"].replace(",", ""), match["below"] or "1"
+    parts = re.split(r"[-+.eE]", written)
+    if max(map(len, [*parts, below])) > LONGEST_NUMBER or not int(below):
         return None
     return Fraction(written) / int(below)
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import rl_toys  # noqa: F401  its rewards
 import torch
 from safetensors.torch import load_file
 
@@ -21,7 +22,8 @@ TESTS = Path(__file__).parents[1]
 
 def reinforce(start: Path, run: Path, *settings: str) -> Path:
     """The directory of a short stage rl, two steps on each iteration's responses."""
-    command = [sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--stage", "rl", "--from", start]
+    program = "import sys, rl_toys, minikimi.cli; sys.exit(minikimi.cli.main(sys.argv[1:]))"  # the toys' rewards too
+    command = [sys.executable, "-c", program, "train", "--preset", "nano", "--stage", "rl", "--from", start]
     subprocess.run(
         [*command, "--run", run, *ALIKE, *settings],
         check=True,
