@@ -1,13 +1,15 @@
 """minikimi: Kimi-VL rebuilt from scratch, as a course and as a small library.
 
-from minikimi import KimiVL, Processor
-model, proc = KimiVL.from_pretrained(path), Processor.from_pretrained(path)
+from minikimi import load
+
+model, proc = load("small")  # a shipped name, a finished run, or an official directory
 """
 
 from minikimi.errors import UserError
+from minikimi.load import load
 from minikimi.model.config import KimiVLConfig
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 
-__all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError"]
+__all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError", "load"]
 __version__ = "0.1.0"

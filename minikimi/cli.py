@@ -183,14 +183,11 @@ def report(run: Path, preset: str, command: str, form: str = "chat") -> None:
 
 
 def chat(options: argparse.Namespace, _: list[str]) -> int:
-    from minikimi.files import model_directory
-    from minikimi.model.kimi_vl import KimiVL
+    from minikimi.load import load
     from minikimi.processor.images.open_image import open_image
-    from minikimi.processor.processor import Processor
 
     image = open_image(options.image)  # before the model, so that a bad path answers at once
-    directory = model_directory(options.model)
-    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
+    model, processor = load(options.model)
     content = [{"type": "image", "image": image}, {"type": "text", "text": options.question}]
     inputs = processor([{"role": "user", "content": content}], add_generation_prompt=True)
     ids = model.generate(**inputs, max_new_tokens=options.max_new_tokens, temperature=options.temperature)
@@ -229,15 +226,12 @@ def long2short(_: argparse.Namespace, rest: list[str]) -> int:
 def export(options: argparse.Namespace, _: list[str]) -> int:
     import torch
 
-    from minikimi.files import model_directory
-    from minikimi.model.kimi_vl import KimiVL
-    from minikimi.processor.processor import Processor
+    from minikimi.load import load
 
     if os.path.exists(options.directory):
         raise UserError(f"{options.directory} exists already; give a new directory")
-    directory = model_directory(options.model)
-    model = KimiVL.from_pretrained(directory, dtype=getattr(torch, options.dtype))
-    Processor.from_pretrained(directory).save_pretrained(options.directory)
+    model, processor = load(options.model, dtype=getattr(torch, options.dtype))
+    processor.save_pretrained(options.directory)
     model.save_pretrained(options.directory)
     write_card(Path(options.model), Path(options.directory))
     print(f"written: {options.directory}")

@@ -18,8 +18,9 @@ import numpy as np
 
 from minikimi.answers import Verdict, exact_match, point_in_box, running_text_answer
 from minikimi.data import most_common_answers
+from minikimi.data.forms import RUNNING_TEXT
 from minikimi.errors import UserError
-from minikimi.evaluation.ask import RUNNING_TEXT, ask
+from minikimi.evaluation.ask import ask
 from minikimi.evaluation.episodes import play, told, verdict
 from minikimi.evaluation.settings import Settings
 from minikimi.evaluation.statistics import bootstrap

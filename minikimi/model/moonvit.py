@@ -125,10 +125,8 @@ class MoonViT(nn.Module):
         odd.
         """
         if grid_hws.dim() != 2 or grid_hws.shape[1] != 2 or (grid_hws < 1).any():
-            raise ValueError(
-                f"image_grid_hws: expected (N, 2) positive sides (h, w) in patches, got {grid_hws.tolist()}"
-            )
+            raise ValueError(f"image grids: expected (N, 2) positive sides (h, w) in patches, got {grid_hws.tolist()}")
         expected = int(grid_hws.prod(dim=1).sum())
         if expected != len(pixel_values):
-            raise ValueError(f"image_grid_hws names {expected} patches, pixel_values holds {len(pixel_values)}")
+            raise ValueError(f"the image grids name {expected} patches, pixel_values holds {len(pixel_values)}")
         return merge_patches(self.patches(pixel_values, grid_hws), grid_hws, self.config.merge_kernel_size)

@@ -55,26 +55,22 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def average_models(options: argparse.Namespace) -> str:
-    from minikimi.files import model_directory
     from minikimi.processor.processor import Processor
     from minikimi.rl.average import average
 
     model = average(options.long, options.short, options.weight)
-    Processor.from_pretrained(model_directory(options.long)).save_pretrained(options.out)
+    Processor.from_pretrained(options.long).save_pretrained(options.out)
     model.save_pretrained(options.out)
     return f"written: {options.out}"
 
 
 def reject(options: argparse.Namespace) -> str:
     from minikimi.data.solutions import save_solutions
-    from minikimi.files import model_directory
-    from minikimi.model.kimi_vl import KimiVL
-    from minikimi.processor.processor import Processor
+    from minikimi.load import load
     from minikimi.rl.rejection import verified_solutions
     from minikimi.world import PictureWorld
 
-    directory = model_directory(options.model)
-    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
+    model, processor = load(options.model)
     world = PictureWorld(options.seed, "train", {options.task: 1.0})
     found = verified_solutions(
         model, processor, world, options.problems, options.samples, options.max_new_tokens, shortest=True
@@ -86,23 +82,20 @@ def reject(options: argparse.Namespace) -> str:
 
 
 def prefer(options: argparse.Namespace) -> str:
-    from minikimi.files import model_directory
-    from minikimi.model.kimi_vl import KimiVL
-    from minikimi.processor.processor import Processor
+    from minikimi.load import load
     from minikimi.rl.passk import sample_groups
     from minikimi.rl.preferences import preference_pairs, train_dpo
     from minikimi.rl.rejection import VERIFIED
     from minikimi.rl.rollout_settings import RolloutSettings
     from minikimi.world import PictureWorld
 
-    directory = model_directory(options.model)
-    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
+    model, processor = load(options.model)
     world = PictureWorld(options.seed, "train", {options.task: 1.0})
     settings = RolloutSettings(samples=options.samples, max_new_tokens=options.max_new_tokens, rewards=VERIFIED)
     problems = [world[i] for i in range(options.problems)]
     groups = sample_groups(model, processor, problems, settings, (options.seed, 2))
     pairs = [pair for group in groups for pair in preference_pairs(group)]
-    trained = train_dpo(str(directory), pairs, options.steps, options.lr, beta=options.beta)
+    trained = train_dpo(options.model, pairs, options.steps, options.lr, beta=options.beta)
     processor.save_pretrained(options.out)
     trained.save_pretrained(options.out)
     return f"{len(pairs)} pairs, {options.steps} steps: {options.out}"

@@ -36,11 +36,15 @@ def labels_of(ids: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [0, 2], [1], [0, 0, 1]])
-def test_logits_do_not_depend_on_neighbours(order: list[int]) -> None:
-    model = tiny_model(0)
-    alone = [model(ids[None], px, g).logits[0] for ids, px, g in samples()]
-    packed = model(**pack([samples()[i] for i in order])).logits
-    torch.testing.assert_close(packed, torch.cat([alone[i] for i in order]), **CLOSE)
+def test_a_sequence_does_not_depend_on_its_neighbours(order: list[int]) -> None:
+    """Hidden states in float64, since rounding does depend on the shape of a matrix product. What is float32 by
+    definition (norms, rotary, router) leaves 2e-7.
+    """
+    model = tiny_model(0).double()
+    alone = [model(ids[None], px, g).hidden for ids, px, g in samples()]
+    packed = model(**pack([samples()[i] for i in order])).hidden
+    assert packed.dtype == torch.float64
+    torch.testing.assert_close(packed, torch.cat([alone[i] for i in order]), atol=5e-7, rtol=0)
 
 
 @pytest.mark.parametrize("changed", [0, 2])
@@ -190,7 +194,7 @@ def test_text_only_batch_equals_one_without_images() -> None:
             dict(zip(["pixel_values", "image_grid_hws"], random_images([(2, 2)]), strict=True)),
             "2 image placeholders in the text, 1",
         ),
-        (dict(image_grid_hws=torch.tensor([[2, 2]])), "names 4 patches, pixel_values holds 8"),
+        (dict(image_grid_hws=torch.tensor([[2, 2]])), "name 4 patches, pixel_values holds 8"),
         (dict(image_grid_hws=torch.tensor([[8, 1]])), "multiples of 2x2"),
         (dict(image_grid_hws=torch.tensor([[1, 2, 4]])), "expected \\(N, 2\\)"),
         (dict(image_grid_hws=torch.tensor([[-2, -4]])), "positive sides"),

@@ -21,6 +21,12 @@ def test_unpatchify_is_the_inverse(h: int, w: int, p: int, channels: int) -> Non
     assert torch.equal(unpatchify(patches, grid), image)
 
 
+def test_patchify_against_a_loop() -> None:
+    image = torch.arange(2 * 6 * 9, dtype=torch.float64).view(2, 6, 9)
+    loop = [image[:, 3 * i : 3 * i + 3, 3 * j : 3 * j + 3] for i in range(2) for j in range(3)]
+    assert torch.equal(patchify(image, 3)[0], torch.stack(loop))
+
+
 def test_patches_come_in_raster_order() -> None:
     """A wide image, so that rows and columns cannot be confused: patch 1 is the one to the right of patch 0."""
     image = torch.arange(3 * 28 * 42, dtype=torch.float32).view(3, 28, 42)
