@@ -1,8 +1,10 @@
 """minikimi: Kimi-VL rebuilt from scratch, as a course and as a small library.
 
-from minikimi import load
+    from minikimi import load
 
-model, proc = load("small")  # a shipped name, a finished run, or an official directory
+    model, proc = load("small")  # a shipped name, a finished run, or an official directory
+
+`processor/processor.py` shows a question and an answer; the README has a whole program.
 """
 
 from minikimi.errors import UserError
@@ -12,4 +14,4 @@ from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 
 __all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError", "load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
