@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from minikimi.lab.exercise import Case
@@ -105,7 +106,7 @@ class EmbedOneRow(PatchEmbed):
 # 3.3 ------------------------------------------------------------------------------------------------------------------
 def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """qkv (P, 3D) to queries, keys and values, (P, H, d) each."""
-    q, k, v = qkv.unflatten(-1, (3, num_heads, -1)).unbind(1)
+    q, k, v = rearrange(qkv, "p (three h d) -> three p h d", three=3, h=num_heads)
     return q, k, v
 
 

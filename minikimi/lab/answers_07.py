@@ -16,7 +16,7 @@ from minikimi.model.attention import LatentCache
 from minikimi.model.checkpoint import DERIVED, official_tensors
 from minikimi.model.config import KimiVLConfig
 from minikimi.model.decoder import DecoderLayer
-from minikimi.model.kimi_vl import KimiVL, Packed, next_token_targets, pack_batch
+from minikimi.model.kimi_vl import KimiVL, Packed, next_token_targets, pack_batch, place_features
 from minikimi.model.rope import rotary_1d
 from minikimi.processor.text.base import Tokenizer
 from minikimi.processor.text.tokenizer import small_tokenizer
@@ -161,16 +161,6 @@ def one_label_each(run, turns: Turns) -> None:
 
 
 # 7.3 ------------------------------------------------------------------------------------------------------------------
-def place_features(x: Tensor, input_ids: Tensor, features: Tensor, placeholder: int) -> Tensor:
-    """Embeddings (T, D) with the features (M, D) in the places of the M placeholders, in order; a new tensor."""
-    places = (input_ids == placeholder).nonzero()[:, 0]
-    if len(places) != len(features):
-        raise ValueError(
-            f"{len(places)} image placeholders in the text, {len(features)} image features; they must agree"
-        )
-    return x.index_put((places,), features.to(x.dtype))
-
-
 def placing_cases(seed: int, dtype: torch.dtype) -> list[Case]:
     # Two pictures with words between them; then one feature for three places, which torch would spread over all of
     # them, and too many features. Features are float32 whatever the embeddings are.
@@ -391,10 +381,9 @@ def pack_cases(seed: int, dtype: torch.dtype) -> list[Case]:
     ids = torch.tensor([5, PAD, PAD, 8, 3 + seed, PAD, PAD, PAD, 1, 70, 2, 9])
     bounds = torch.tensor([0, 5, 9, 12], dtype=torch.int32)
     grids = torch.tensor([[2, 4], [6, 2]])
-    positions = torch.cat([torch.arange(n) for n in bounds.diff().tolist()])
     return [
-        (PackedBatch(ids, positions, bounds, ids, numbers(seed, 20, 3, 14, 14), grids, ["a", "b", "c"]),),
-        (PackedBatch(ids[:5], positions[:5], bounds[:2], ids[:5], numbers(seed + 1, 8, 3, 14, 14), grids[:1], ["a"]),),
+        (PackedBatch(ids, bounds, ids, numbers(seed, 20, 3, 14, 14), grids, ["a", "b", "c"]),),
+        (PackedBatch(ids[:5], bounds[:2], ids[:5], numbers(seed + 1, 8, 3, 14, 14), grids[:1], ["a"]),),
     ]
 
 

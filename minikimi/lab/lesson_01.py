@@ -56,30 +56,27 @@ EXERCISES: tuple[Exercise, ...] = (
     Exercise(
         "1.3", "Cut an image without loops", 2, 5,
         (
-            "Name the five axes first: (C, h, p, w, p). Then ask in which order the patches want them: (h, w, C, p, "
-            "p).",
-            "image.reshape(channels, h, patch_size, w, patch_size).permute(1, 3, 0, 2, 4), then reshape; return (h, "
-            "w) too.",
+            "Name the five axes first: c (h y) (w x). Then ask in which order the patches want them: h w, c, y x.",
+            'rearrange(image, "c (h y) (w x) -> (h w) c y x", y=patch_size, x=patch_size); return (h, w) too.',
         ),
         patchify,
-        "reshape only splits and joins neighbouring axes; permute moves them. Split, move, join: every cut of an image "
-        "is these three.",
+        "Split, move, join: every cut of an image is these three, and a pattern that names the axes says all of them.",
         a.patchify_cases,
         (
             Wrong("reshape alone", a.only_reshaped,
                   "Right shape, wrong pixels: reshape does not move anything. Split the axes, permute, then join."),
             Wrong("patches column by column", a.column_by_column,
-                  "The patch row h must come before the patch column w in permute: (1, 3, ...), not (3, 1, ...)."),
+                  "The patch row h must come before the patch column w: (h w), not (w h); in permute (1, 3, ...)."),
             Wrong("every patch mirrored", a.mirrored_patches,
-                  "Inside a patch rows come before columns: the permutation ends in 2, 4, not 4, 2."),
+                  "Inside a patch rows come before columns: y x, not x y; a permutation ends in 2, 4."),
             Wrong("grid as (w, h)", a.grid_swapped, "The patches are right, the grid is (h, w): rows first, always."),
         ),
     ),
     Exercise(
         "1.4", "Put the image together again", 2, 3,
         (
-            "Walk back: (h, w, C, p, p) is what you have, (C, h, p, w, p) is what you want before joining.",
-            "patches.view(h, w, channels, p, p).permute(2, 0, 3, 1, 4).reshape(channels, h * p, w * p).",
+            "Walk back: (h w) c y x is what you have, c (h y) (w x) is what you want.",
+            'rearrange(patches, "(h w) c y x -> c (h y) (w x)", h=h, w=w): the pattern of 1.3, read backwards.',
         ),
         unpatchify,
         "An inverse is the best test there is: what goes there and back unchanged has lost nothing and moved nothing.",

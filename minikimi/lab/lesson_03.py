@@ -65,7 +65,7 @@ EXERCISES: tuple[Exercise, ...] = (
         "3.3", "Queries, keys, values, heads", 2, 3,
         (
             "The last axis holds 3 x H x d numbers, in this order: first all queries, head by head.",
-            "qkv.unflatten(-1, (3, num_heads, -1)) is (P, 3, H, d); unbind(1) takes it apart.",
+            'q, k, v = rearrange(qkv, "p (three h d) -> three p h d", three=3, h=num_heads).',
         ),
         a.split_heads,
         "One matrix of D x 3D is faster than three. Which cut is right is fixed by the released weights alone.",
@@ -128,9 +128,8 @@ EXERCISES: tuple[Exercise, ...] = (
         "3.6", "The block", 3, 6,
         (
             "x = x + wo(attention(norm0(x))), then x = x + mlp(norm1(x)): the stream x itself is never normed.",
-            "self.wqkv(self.norm0(x)).unflatten(-1, (3, self.num_heads, -1)) goes into ops.vision_attention; "
-            "flatten(1) "
-            "before wo.",
+            'rearrange(self.wqkv(self.norm0(x)), "p (three h d) -> p three h d", three=3, h=self.num_heads) goes into '
+            'ops.vision_attention, and its result as "p h d -> p (h d)" into wo.',
         ),
         VisionBlock,
         "Pre-norm keeps a straight road for gradients: x passes all 27 blocks with additions only.",

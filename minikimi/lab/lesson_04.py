@@ -55,16 +55,16 @@ EXERCISES: tuple[Exercise, ...] = (
         (
             "View a picture's running numbers as (block row, row inside, block column, column inside); then bring the "
             "two inner axes to the end.",
-            "torch.arange(start, start + h * w, device=...).view(h // kh, kh, w // kw, kw).permute(0, 2, 1, "
-            "3).flatten(); start += h * w.",
+            'rearrange(index, "(h kh w kw) -> (h w kh kw)", h=h // kh, kh=kh, kw=kw), with index = '
+            "torch.arange(start, start + h * w, device=...); then start += h * w.",
         ),
         merge_order,
-        "view names four axes that were hidden in two, permute sorts them: the whole of pixel shuffle is one "
+        "The pattern names four axes that were hidden in two and sorts them: the whole of pixel shuffle is one "
         "permutation.",
         a.order_cases,
         (
             Wrong("nothing reordered", a._order((0, 1, 2, 3)),
-                  "Without the permute you list the patches as they lie. Swap the two axes in the middle."),
+                  "You list the patches as they lie. Swap the two axes in the middle."),
             Wrong("places down the column first", a._order((0, 2, 3, 1)),
                   "Inside a block the column runs fastest: the last axis must be the column inside."),
             Wrong("blocks column by column", a._order((2, 0, 1, 3)),
@@ -81,7 +81,7 @@ EXERCISES: tuple[Exercise, ...] = (
         "4.4", "Group the patches", 2, 3,
         (
             "The order says which patch comes next: index x with it, then cut the first axis into groups of kh * kw.",
-            "x[merge_order(grid_hws, kernel).to(x.device)].unflatten(0, (-1, kernel[0] * kernel[1])).",
+            'rearrange(x[merge_order(grid_hws, kernel).to(x.device)], "(m k) d -> m k d", k=kh * kw).',
         ),
         merge_patches,
         "Grouping keeps the four patches apart, (M, 4, D), so that the norm can still treat each by itself.",
@@ -139,7 +139,7 @@ EXERCISES: tuple[Exercise, ...] = (
         "4.7", "The projector", 2, 5,
         (
             "The norm takes single patches, linear_1 and linear_2 take joined ones; between the two stands F.gelu.",
-            "self.linear_2(F.gelu(self.linear_1(self.pre_norm(blocks).flatten(1)))).",
+            'joined = rearrange(self.pre_norm(blocks), "m k d -> m (k d)"), then linear_1, F.gelu, linear_2.',
         ),
         Projector,
         "F.gelu is the exact form by default. Width 4 D is kept in the middle and only the last matrix narrows it.",

@@ -8,7 +8,7 @@ from minikimi.lab import answers_07 as a
 from minikimi.lab.exercise import Exercise, Wrong
 from minikimi.model.checkpoint import official_tensors
 from minikimi.model.decoder import DecoderLayer
-from minikimi.model.kimi_vl import next_token_targets, pack_batch
+from minikimi.model.kimi_vl import next_token_targets, pack_batch, place_features
 
 F32 = (torch.float32,)
 
@@ -76,7 +76,7 @@ EXERCISES: tuple[Exercise, ...] = (
             "places = (input_ids == placeholder).nonzero()[:, 0]; x.index_put((places,), features.to(x.dtype)) makes "
             "a new tensor.",
         ),
-        a.place_features,
+        place_features,
         "The order of the features is the order of the placeholders, so text and pictures can mix freely. The "
         "comparison is the only thing that notices a wrong image size.",
         a.placing_cases,
@@ -128,9 +128,9 @@ EXERCISES: tuple[Exercise, ...] = (
         "7.5", "From a padded batch to a pack", 3, 5,
         (
             "keep (B, T) is True at real tokens. input_ids[keep] reads them row by row; keep.sum(dim=1) are the "
-            "lengths.",
-            "cu_seqlens = cumulative_lengths(lengths); positions = (keep.cumsum(dim=1) - 1)[keep] count real tokens "
-            "only.",
+            "lengths. A position is a place in the pack, less the place where its sequence starts.",
+            "cu_seqlens = cumulative_lengths(keep.sum(dim=1)); cu_seqlens[:-1].long().repeat_interleave("
+            "cu_seqlens.diff()) says for every token where its sequence starts: take it from arange.",
         ),
         pack_batch,
         "Without padding there is nothing to mask: the pack runs through the same code as training does, and padding "
@@ -138,12 +138,12 @@ EXERCISES: tuple[Exercise, ...] = (
         a.batch_cases,
         (
             Wrong("padding counts in the positions", a.padding_counted,
-                  "arange over the padded row gives the first real token a position behind its padding. Count real "
-                  "tokens: cumsum of keep, minus 1."),
+                  "arange over the padded row gives the first real token a position behind its padding. Count in the "
+                  "pack, where there is none."),
             Wrong("positions run on", a.running_on,
                   "Positions start at 0 again in every sequence; yours count through the whole pack. Attention would "
                   "not notice (only distances matter to it), but the cache stores every token at its position."),
-            Wrong("counted from one", a.from_one, "cumsum is 1 at the first real token; positions start at 0."),
+            Wrong("counted from one", a.from_one, "The first real token stands at position 0, not at 1."),
             Wrong("padding packed as well", a.padding_kept,
                   "Padding takes no part: take input_ids[keep], and lengths from keep.sum(dim=1)."),
             Wrong("bounds without the leading 0", a.without_zero,

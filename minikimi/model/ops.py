@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange, repeat
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -65,23 +66,25 @@ def rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def segment_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, scale: float, causal: bool) -> Tensor:
-    """Attention within each segment of a packed sequence: q, k (T, H, d), v (T, H, d_v), bounds (S + 1,) to (T, H,
-    d_v).
+    """Attention within each segment of a packed sequence.
+
+    q, k (T, H, d), v (T, H, d_v), bounds (S + 1,) to (T, H, d_v).
     """
     lengths = cu_seqlens.diff().tolist()
     d_v = v.shape[-1]
     v = F.pad(v, (0, max(q.shape[-1] - d_v, 0)))  # the fused attention of torch needs one head width
     outputs = [v[:0]]  # so that no segment at all gives an empty result
     for segment in zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True):
-        q_s, k_s, v_s = (x.transpose(0, 1)[None] for x in segment)  # (1, H, L, d)
+        q_s, k_s, v_s = (rearrange(x, "l h d -> 1 h l d") for x in segment)
         out = F.scaled_dot_product_attention(q_s, k_s, v_s, is_causal=causal, scale=scale)
-        outputs.append(out[0].transpose(0, 1))
+        outputs.append(rearrange(out, "1 h l d -> l h d"))
     return torch.cat(outputs)[..., :d_v]
 
 
 def vision_attention(qkv: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
-    """MoonViT's attention: turn q and k by the 2-D rotary tables (P, d/2), attend within each image. qkv (P, 3, H, d)
-    to (P, H, d).
+    """MoonViT's attention: turn q and k by the 2-D rotary tables (P, d/2), attend within each image.
+
+    qkv (P, 3, H, d) to (P, H, d).
     """
     if triton_chosen(qkv):
         (qkv,) = _lowered(qkv)
@@ -101,14 +104,16 @@ def mla_attention(
     max_seqlen: int,
     scale: float,
 ) -> Tensor:
-    """Causal latent attention, training form. q_nope, k_nope (T, H, d_nope), q_rope (T, H, d_rope), k_rope (T,
-    d_rope) shared by all
-    heads, v (T, H, d_v) to (T, H, d_v)."""
+    """Causal latent attention, training form.
+
+    q_nope, k_nope (T, H, d_nope), q_rope (T, H, d_rope), k_rope (T, d_rope) shared by all heads, v (T, H, d_v) to
+    (T, H, d_v).
+    """
     if triton_chosen(q_nope):
         parts = _lowered(q_nope, q_rope, k_nope, k_rope, v)
         return kernel("mla_attention", "mla_attention")(*parts, cu_seqlens, max_seqlen, scale)
     q = torch.cat([q_nope, q_rope], dim=-1)
-    k = torch.cat([k_nope, k_rope[:, None].expand(-1, q.shape[1], -1)], dim=-1)
+    k = torch.cat([k_nope, repeat(k_rope, "t d -> t h d", h=q.shape[1])], dim=-1)
     return segment_attention(q, k, v, cu_seqlens, scale, causal=True)
 
 
@@ -119,8 +124,9 @@ def masked_softmax(scores: Tensor, lengths: Tensor) -> Tensor:
 
 
 def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor, scale: float) -> Tensor:
-    """Absorbed decoding over the latent cache: q_latent (B, H, R), q_rope (B, H, d_rope), cache (B, L, R + d_rope) to
-    (B, H, R).
+    """Absorbed decoding over the latent cache.
+
+    q_latent (B, H, R), q_rope (B, H, d_rope), cache (B, L, R + d_rope) to (B, H, R).
     """
     if triton_chosen(q_latent):
         return kernel("mla_decode", "mla_decode")(q_latent, q_rope, cache, lengths, scale)
@@ -131,7 +137,7 @@ def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor,
 
 
 def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
-    """Routed experts: y_t = sum_k weights[t, k] * down_e(silu(gate_e x_t) * up_e x_t), e = indices[t, k].
+    """Routed experts: `y_t = sum_k weights[t, k] * down_e(silu(gate_e x_t) * up_e x_t)`, `e = indices[t, k]`.
 
     x (T, D), indices and weights (T, K), gate_up_proj (E, 2F, D) with the gate rows first, down_proj (E, D, F), to
     (T, D). Tokens are sorted by expert, so each expert is one dense product on its own rows; experts without tokens
