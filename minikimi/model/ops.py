@@ -73,12 +73,11 @@ def segment_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, scale
     lengths = cu_seqlens.diff().tolist()
     d_v = v.shape[-1]
     v = F.pad(v, (0, max(q.shape[-1] - d_v, 0)))  # the fused attention of torch needs one head width
-    outputs = [v[:0]]  # so that no segment at all gives an empty result
-    for segment in zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True):
-        q_s, k_s, v_s = (rearrange(x, "l h d -> 1 h l d") for x in segment)
-        out = F.scaled_dot_product_attention(q_s, k_s, v_s, is_causal=causal, scale=scale)
-        outputs.append(rearrange(out, "1 h l d -> l h d"))
-    return torch.cat(outputs)[..., :d_v]
+    q, k, v = (rearrange(x, "t h d -> 1 h t d") for x in (q, k, v))
+    outputs = [v[:, :, :0]]  # so that no segment at all gives an empty result
+    for q_s, k_s, v_s in zip(*(x.split(lengths, dim=2) for x in (q, k, v)), strict=True):
+        outputs.append(F.scaled_dot_product_attention(q_s, k_s, v_s, is_causal=causal, scale=scale))
+    return rearrange(torch.cat(outputs, dim=2), "1 h t d -> t h d")[..., :d_v]
 
 
 def vision_attention(qkv: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:

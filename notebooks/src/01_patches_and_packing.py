@@ -219,8 +219,9 @@ plt.show()
 #
 # Real pictures are not multiples of 14. Before it packs them with the functions of this lesson, the image processor
 # (`minikimi/processor/images/processing.py`, after the released one) does three things. It *shrinks* a picture of more
-# than 4,096 patches, keeping its shape; it never enlarges. It *pads* right and bottom with black to multiples of 28, because a later step joins 2 × 2 patches into one
-# **token**, the unit that a language model reads (lesson 04). And it scales pixels from [0, 1] to [−1, 1].
+# than 4,096 patches, keeping its shape; it never enlarges. It *pads* right and bottom with black to multiples of 28,
+# because a later step joins 2 × 2 patches into one **token**, the unit that a language model reads (lesson 04). And it
+# scales pixels from [0, 1] to [−1, 1].
 
 # %%
 sizes = {

@@ -129,8 +129,8 @@ print(loop_order(4, 6))
 # %% [markdown]
 # ## Vectorised: two axes hide four
 #
-# The row number hides two numbers: the row of the *block*, and the row *inside* the block. So does the column. A pattern
-# of `rearrange` (lesson 01) can name all four, put them into another order, and forget them again:
+# The row number hides two numbers: the row of the *block*, and the row *inside* the block. So does the column. One
+# pattern of `rearrange` (lesson 01) can name all four, put them into another order, and forget them again:
 #
 # | | axis 0 | axis 1 | axis 2 | axis 3 |
 # |---|---|---|---|---|
