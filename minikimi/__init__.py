@@ -1,7 +1,10 @@
 """minikimi: Kimi-VL rebuilt from scratch, as a course and as a small library.
 
-from minikimi import KimiVL, Processor
-model, proc = KimiVL.from_pretrained(path), Processor.from_pretrained(path)
+    from minikimi import load
+
+    model, proc = load("small")  # a shipped name, a finished run, or an official directory
+
+`processor/processor.py` shows a question and an answer; the README has a whole program.
 """
 
 from importlib import import_module
@@ -10,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from minikimi.errors import UserError
 
 if TYPE_CHECKING:
+    from minikimi.load import load
     from minikimi.model.config import KimiVLConfig
     from minikimi.model.kimi_vl import KimiVL
     from minikimi.processor.processor import Processor
 
-__all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError"]
+__all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError", "load"]
 __version__ = "0.2.0"
 
 # Imported when first asked for: torch takes a second to load, and `minikimi --help` has no use for it.
@@ -22,6 +26,7 @@ HOMES = {
     "KimiVL": "minikimi.model.kimi_vl",
     "KimiVLConfig": "minikimi.model.config",
     "Processor": "minikimi.processor.processor",
+    "load": "minikimi.load",
 }
 
 

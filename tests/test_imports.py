@@ -87,7 +87,7 @@ def test_kernels_know_nothing_of_minikimi(path: Path) -> None:
     assert not [name for name in imported(path) if name.split(".")[0] == "minikimi"]
 
 
-PLANNED = {"load", "parallel"}  # rooms that are drawn and not built yet
+PLANNED = {"parallel"}  # rooms that are drawn and not built yet
 
 
 def test_every_room_has_its_floor() -> None:

@@ -19,14 +19,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from minikimi.files import model_directory
-    from minikimi.model.kimi_vl import KimiVL
+    from minikimi.load import load
     from minikimi.processor.images.open_image import open_image
-    from minikimi.processor.processor import Processor
 
     image = open_image(options.image)  # before the model, so that a bad path answers at once
-    directory = model_directory(options.model)
-    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
+    model, processor = load(options.model)
     content = [{"type": "image", "image": image}, {"type": "text", "text": options.question}]
     inputs = processor([{"role": "user", "content": content}], add_generation_prompt=True)
     asked, context = inputs["input_ids"].shape[1], model.config.text_config.max_position_embeddings

@@ -20,15 +20,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import torch
 
-    from minikimi.files import model_directory
-    from minikimi.model.kimi_vl import KimiVL
-    from minikimi.processor.processor import Processor
+    from minikimi.load import load
 
     if not options.directory or Path(options.directory).exists():
         raise UserError(f"{options.directory or 'the empty name'} exists already; give a new directory")
-    directory = model_directory(options.model)
-    model = KimiVL.from_pretrained(directory, dtype=getattr(torch, options.dtype))
-    Processor.from_pretrained(directory).save_pretrained(options.directory)
+    model, processor = load(options.model, dtype=getattr(torch, options.dtype))
+    processor.save_pretrained(options.directory)
     model.save_pretrained(options.directory)
     write_card(Path(options.model), Path(options.directory))
     print(f"written: {options.directory}")

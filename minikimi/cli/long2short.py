@@ -50,13 +50,12 @@ def refuse_existing(path: Path) -> None:
 
 
 def average(options: argparse.Namespace) -> int:
-    from minikimi.files import model_directory
     from minikimi.processor.processor import Processor
     from minikimi.rl import average
 
     refuse_existing(Path(options.out))
     model = average.average(options.long, options.short, options.weight)
-    Processor.from_pretrained(model_directory(options.long)).save_pretrained(options.out)
+    Processor.from_pretrained(options.long).save_pretrained(options.out)
     model.save_pretrained(options.out)
     print(f"written: {options.out}")
     return 0
@@ -64,16 +63,13 @@ def average(options: argparse.Namespace) -> int:
 
 def reject(options: argparse.Namespace) -> int:
     from minikimi.data.solutions import save_solutions
-    from minikimi.files import model_directory
-    from minikimi.model.kimi_vl import KimiVL
-    from minikimi.processor.processor import Processor
+    from minikimi.load import load
     from minikimi.rl.rejection import verified_solutions
     from minikimi.world import PictureWorld
 
     refuse_existing(Path(options.out))
     world = PictureWorld(options.seed, "train", {options.task: 1.0})
-    directory = model_directory(options.model)
-    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
+    model, processor = load(options.model)
     found = verified_solutions(
         model, processor, world, options.problems, options.samples, options.max_new_tokens, shortest=True
     )
@@ -85,9 +81,7 @@ def reject(options: argparse.Namespace) -> int:
 
 
 def prefer(options: argparse.Namespace) -> int:
-    from minikimi.files import model_directory
-    from minikimi.model.kimi_vl import KimiVL
-    from minikimi.processor.processor import Processor
+    from minikimi.load import load
     from minikimi.rl.passk import sample_groups
     from minikimi.rl.preferences import preference_pairs, train_dpo
     from minikimi.rl.rejection import VERIFIED
@@ -97,12 +91,11 @@ def prefer(options: argparse.Namespace) -> int:
     refuse_existing(Path(options.out))
     world = PictureWorld(options.seed, "train", {options.task: 1.0})
     settings = RolloutSettings(samples=options.samples, max_new_tokens=options.max_new_tokens, rewards=VERIFIED)
-    directory = model_directory(options.model)
-    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
+    model, processor = load(options.model)
     problems = [world[i] for i in range(options.problems)]
     groups = sample_groups(model, processor, problems, settings, (options.seed, 2))
     pairs = [pair for group in groups for pair in preference_pairs(group)]
-    trained = train_dpo(str(directory), pairs, options.steps, options.lr, beta=options.beta)
+    trained = train_dpo(options.model, pairs, options.steps, options.lr, beta=options.beta)
     processor.save_pretrained(options.out)
     trained.save_pretrained(options.out)
     print(f"{len(pairs)} pairs, {options.steps} steps: {options.out}")

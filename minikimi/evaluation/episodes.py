@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minikimi.answers import Verdict, final_answer, running_text_answer
-from minikimi.evaluation.ask import RUNNING_TEXT, ask
+from minikimi.data.forms import RUNNING_TEXT
+from minikimi.evaluation.ask import ask
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.sample import Sample, question_and_answer

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from minikimi.answers import Verdict, running_text_answer
-from minikimi.evaluation.ask import RUNNING_TEXT, ask
+from minikimi.data.forms import RUNNING_TEXT
+from minikimi.evaluation.ask import ask
 from minikimi.evaluation.baselines import blind_answers, chance, known_answers, prior
 from minikimi.evaluation.episodes import play
 from minikimi.evaluation.settings import Settings

@@ -10,6 +10,7 @@
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import nn
 
 from minikimi.lab import check, knob, photo, progress, setup
@@ -319,10 +320,11 @@ knob(lambda pairs: explore([pairs]), "pairs", list(range(2, 37, 2)))
 def interpolate_table(table, height, width):
     """Resize a table (H0, W0, D) to (height * width, D), in raster order."""
     if table.shape[:2] == (height, width):
-        return table.flatten(0, 1)
+        return rearrange(table, "h w d -> (h w) d")
     # BEGIN SOLUTION 2.7
-    resized = F.interpolate(table.permute(2, 0, 1)[None], size=(height, width), mode="bicubic", align_corners=False)
-    return resized[0].permute(1, 2, 0).flatten(0, 1)
+    image = rearrange(table, "h w d -> 1 d h w")
+    resized = F.interpolate(image, size=(height, width), mode="bicubic", align_corners=False)
+    return rearrange(resized, "1 d h w -> (h w) d")
     # END SOLUTION
 
 

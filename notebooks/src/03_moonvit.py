@@ -13,6 +13,7 @@ from unittest import mock
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import nn
 
 from minikimi.lab import check, knob, photo, progress, setup
@@ -154,7 +155,7 @@ PatchEmbed = check("3.2", PatchEmbed)
 def split_heads(qkv, num_heads):
     """qkv (P, 3D) to queries, keys and values, (P, H, d) each."""
     # BEGIN SOLUTION 3.3
-    q, k, v = qkv.unflatten(-1, (3, num_heads, -1)).unbind(1)
+    q, k, v = rearrange(qkv, "p (three h d) -> three p h d", three=3, h=num_heads)
     return q, k, v
     # END SOLUTION
 
@@ -239,8 +240,9 @@ class VisionBlock(nn.Module):
     def forward(self, x, cos, sin, cu_seqlens, max_seqlen):
         """x (P, D), rotary tables (P, d/2), image bounds (N + 1,) to (P, D)."""
         # BEGIN SOLUTION 3.6
-        qkv = self.wqkv(self.norm0(x)).unflatten(-1, (3, self.num_heads, -1))  # (P, 3, H, d)
-        x = x + self.wo(ops.vision_attention(qkv, cos, sin, cu_seqlens, max_seqlen).flatten(1))
+        qkv = rearrange(self.wqkv(self.norm0(x)), "p (three h d) -> p three h d", three=3, h=self.num_heads)
+        attended = ops.vision_attention(qkv, cos, sin, cu_seqlens, max_seqlen)
+        x = x + self.wo(rearrange(attended, "p h d -> p (h d)"))
         return x + self.mlp(self.norm1(x))
         # END SOLUTION
 

@@ -12,6 +12,7 @@ import math
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import nn
 
 from minikimi.lab import check, photo, progress, setup
@@ -127,8 +128,8 @@ print(loop_order(4, 6))
 # %% [markdown]
 # ## Vectorised: two axes hide four
 #
-# The row number hides two numbers: the row of the *block*, and the row *inside* the block. So does the column. `view`
-# can name all four, `permute` puts them into another order, `flatten` forgets them again:
+# The row number hides two numbers: the row of the *block*, and the row *inside* the block. So does the column. One
+# pattern of `rearrange` (lesson 01) can name all four, put them into another order, and forget them again:
 #
 # | | axis 0 | axis 1 | axis 2 | axis 3 |
 # |---|---|---|---|---|
@@ -151,7 +152,7 @@ def merge_order(grid_hws, kernel=(2, 2)):
             raise ValueError(f"image grid {h}x{w}: both sides must be multiples of {kh}x{kw}; pad the image first")
         # BEGIN SOLUTION 4.3
         index = torch.arange(start, start + h * w, device=grid_hws.device)
-        orders.append(index.view(h // kh, kh, w // kw, kw).permute(0, 2, 1, 3).flatten())
+        orders.append(rearrange(index, "(h kh w kw) -> (h w kh kw)", h=h // kh, kh=kh, kw=kw))
         start += h * w
         # END SOLUTION
     return torch.cat(orders)
@@ -172,7 +173,8 @@ print("equal to the loop, also for the second of two packed pictures")
 def merge_patches(x, grid_hws, kernel=(2, 2)):
     """Group packed patches (P, D) in blocks: (P / 4, 4, D) for a 2 x 2 kernel."""
     # BEGIN SOLUTION 4.4
-    return x[merge_order(grid_hws, kernel).to(x.device)].unflatten(0, (-1, kernel[0] * kernel[1]))
+    kh, kw = kernel
+    return rearrange(x[merge_order(grid_hws, kernel).to(x.device)], "(m k) d -> m k d", k=kh * kw)
     # END SOLUTION
 
 
@@ -378,7 +380,8 @@ class Projector(nn.Module):
 
     def forward(self, blocks):
         # BEGIN SOLUTION 4.7
-        return self.linear_2(F.gelu(self.linear_1(self.pre_norm(blocks).flatten(1))))
+        joined = rearrange(self.pre_norm(blocks), "m k d -> m (k d)")
+        return self.linear_2(F.gelu(self.linear_1(joined)))
         # END SOLUTION
 
 

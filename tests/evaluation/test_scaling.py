@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from minikimi.evaluation.ask import ask, make_prompt
+from minikimi.data.forms import prompt
+from minikimi.evaluation.ask import ask
 from minikimi.evaluation.minis import graded, held_out
 from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, until_closed
 from minikimi.evaluation.settings import settings
@@ -30,7 +31,7 @@ class Scripted:
     def __init__(self, samples: list[Sample]) -> None:
         self.device, self.config = torch.device("cpu"), KimiVL.from_preset("nano", device="meta").config
         # Pictures are not looked at, so the samples' questions must differ.
-        self.scripts = {tuple(make_prompt(PROCESSOR, s).ids): s for s in samples}
+        self.scripts = {tuple(prompt(PROCESSOR, s).input_ids.tolist()): s for s in samples}
         self.opening, self.closing = ENCODE(THINK), ENCODE(END_THINK)
 
     def eval(self) -> None: ...

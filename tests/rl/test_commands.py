@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from minikimi.cli import main
+from minikimi.data.forms import prompt
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.rl.batch import encode_prompt
 from minikimi.rl.passk import sample_groups
 from minikimi.rl.preferences import DirectPreference, Pair, pair_batch, train_dpo
 from minikimi.rl.rejection import VERIFIED, solved, verified_solutions
@@ -147,7 +147,7 @@ def test_dpo_trains_a_model_directory(nano: Path) -> None:
     for i in range(2):
         short, long = ([*processor.tokenizer.encode(text), 962] for text in ("7", "it is a 7"))
         responses = [Response((i,), ids, [-6.9] * len(ids), end=STOP) for ids in (short, long)]
-        pairs.append(Pair(encode_prompt(processor, world[i]), *responses))
+        pairs.append(Pair(prompt(processor, world[i]), *responses))
     model = train_dpo(str(nano), pairs, steps=3, lr=1e-3, size=2, enable_progress_bar=False)
     objective = DirectPreference(["language_model"])
     objective.setup(model)

@@ -1,11 +1,10 @@
 """Exercise 1.3: Cut an image without loops (difficulty 2, 5 minutes)
 
-Hint 1: Name the five axes first: (C, h, p, w, p). Then ask in which order the patches want them: (h, w, C, p, p).
+Hint 1: Name the five axes first: c (h y) (w x). Then ask in which order the patches want them: h w, c, y x.
 
-Hint 2: image.reshape(channels, h, patch_size, w, patch_size).permute(1, 3, 0, 2, 4), then reshape; return (h, w) too.
+Hint 2: rearrange(image, "c (h y) (w x) -> (h w) c y x", y=patch_size, x=patch_size); return (h, w) too.
 
-Why: reshape only splits and joins neighbouring axes; permute moves them. Split, move, join: every cut of an image is
-these three.
+Why: Split, move, join: every cut of an image is these three, and a pattern that names the axes says all of them.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ def only_reshaped(image: Tensor, patch_size: int = 14) -> tuple[Tensor, tuple[in
 
 @wrong(
     "patches column by column",
-    "The patch row h must come before the patch column w in permute: (1, 3, ...), not (3, 1, ...).",
+    "The patch row h must come before the patch column w: (h w), not (w h); in permute (1, 3, ...).",
 )
 def column_by_column(image: Tensor, patch_size: int = 14) -> tuple[Tensor, tuple[int, int]]:
     patches, (h, w) = patchify(image, patch_size)
     return patches.unflatten(0, (h, w)).transpose(0, 1).flatten(0, 1), (h, w)
 
 
-@wrong("every patch mirrored", "Inside a patch rows come before columns: the permutation ends in 2, 4, not 4, 2.")
+@wrong("every patch mirrored", "Inside a patch rows come before columns: y x, not x y; a permutation ends in 2, 4.")
 def mirrored_patches(image: Tensor, patch_size: int = 14) -> tuple[Tensor, tuple[int, int]]:
     patches, grid = patchify(image, patch_size)
     return patches.transpose(-1, -2), grid

@@ -1,8 +1,8 @@
 """Exercise 1.4: Put the image together again (difficulty 2, 3 minutes)
 
-Hint 1: Walk back: (h, w, C, p, p) is what you have, (C, h, p, w, p) is what you want before joining.
+Hint 1: Walk back: (h w) c y x is what you have, c (h y) (w x) is what you want.
 
-Hint 2: patches.view(h, w, channels, p, p).permute(2, 0, 3, 1, 4).reshape(channels, h * p, w * p).
+Hint 2: rearrange(patches, "(h w) c y x -> c (h y) (w x)", h=h, w=w): the pattern of 1.3, read backwards.
 
 Why: An inverse is the best test there is: what goes there and back unchanged has lost nothing and moved nothing.
 """

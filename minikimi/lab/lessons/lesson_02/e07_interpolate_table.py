@@ -1,8 +1,8 @@
 """Exercise 2.7: Resize the learned table (difficulty 3, 6 minutes)
 
-Hint 1: F.interpolate wants (1, D, H0, W0): permute first, and back afterwards. mode="bicubic", align_corners=False.
+Hint 1: F.interpolate wants (1, D, H0, W0): rearrange first, and back afterwards. mode="bicubic", align_corners=False.
 
-Hint 2: table.permute(2, 0, 1)[None] in, resized[0].permute(1, 2, 0).flatten(0, 1) out; skip it all when the grid fits.
+Hint 2: rearrange "h w d -> 1 d h w" before, "1 d h w -> (h w) d" behind; skip it all when the grid fits.
 
 Why: align_corners=False treats a position as the middle of a patch, so the picture keeps its borders at every size.
 """

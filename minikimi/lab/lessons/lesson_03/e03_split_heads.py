@@ -2,7 +2,7 @@
 
 Hint 1: The last axis holds 3 x H x d numbers, in this order: first all queries, head by head.
 
-Hint 2: qkv.unflatten(-1, (3, num_heads, -1)) is (P, 3, H, d); unbind(1) takes it apart.
+Hint 2: q, k, v = rearrange(qkv, "p (three h d) -> three p h d", three=3, h=num_heads).
 
 Why: One matrix of D x 3D is faster than three. Which cut is right is fixed by the released weights alone.
 """
@@ -10,6 +10,7 @@ Why: One matrix of D x 3D is faster than three. Which cut is right is fixed by t
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
@@ -18,7 +19,7 @@ from minikimi.lab.exercise import Case, Exercise, words, wrong
 
 def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """qkv (P, 3D) to queries, keys and values, (P, H, d) each."""
-    q, k, v = qkv.unflatten(-1, (3, num_heads, -1)).unbind(1)
+    q, k, v = rearrange(qkv, "p (three h d) -> three p h d", three=3, h=num_heads)
     return q, k, v
 
 

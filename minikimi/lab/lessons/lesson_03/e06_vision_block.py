@@ -2,8 +2,8 @@
 
 Hint 1: x = x + wo(attention(norm0(x))), then x = x + mlp(norm1(x)): the stream x itself is never normed.
 
-Hint 2: self.wqkv(self.norm0(x)).unflatten(-1, (3, self.num_heads, -1)) goes into ops.vision_attention; flatten(1)
-before wo.
+Hint 2: rearrange(self.wqkv(self.norm0(x)), "p (three h d) -> p three h d", three=3, h=self.num_heads) goes into
+ops.vision_attention, and its result as "p h d -> p (h d)" into wo.
 
 Why: Pre-norm keeps a straight road for gradients: x passes all 27 blocks with additions only.
 """

@@ -3,10 +3,10 @@
 Hint 1: View a picture's running numbers as (block row, row inside, block column, column inside); then bring the two
 inner axes to the end.
 
-Hint 2: torch.arange(start, start + h * w, device=...).view(h // kh, kh, w // kw, kw).permute(0, 2, 1, 3).flatten();
-start += h * w.
+Hint 2: rearrange(index, "(h kh w kw) -> (h w kh kw)", h=h // kh, kh=kh, kw=kw), with index = torch.arange(start, start
++ h * w, device=...); then start += h * w.
 
-Why: view names four axes that were hidden in two, permute sorts them: the whole of pixel shuffle is one permutation.
+Why: The pattern names four axes that were hidden in two and sorts them: the whole of pixel shuffle is one permutation.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ EXERCISE = Exercise(
     wrong=(
         Wrong(
             "nothing reordered",
-            "Without the permute you list the patches as they lie. Swap the two axes in the middle.",
+            "You list the patches as they lie. Swap the two axes in the middle.",
             _order((0, 1, 2, 3)),
         ),
         Wrong(

@@ -2,7 +2,7 @@
 
 Hint 1: The order says which patch comes next: index x with it, then cut the first axis into groups of kh * kw.
 
-Hint 2: x[merge_order(grid_hws, kernel).to(x.device)].unflatten(0, (-1, kernel[0] * kernel[1])).
+Hint 2: rearrange(x[merge_order(grid_hws, kernel).to(x.device)], "(m k) d -> m k d", k=kh * kw).
 
 Why: Grouping keeps the four patches apart, (M, 4, D), so that the norm can still treat each by itself.
 """

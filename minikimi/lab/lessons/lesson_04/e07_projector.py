@@ -2,7 +2,7 @@
 
 Hint 1: The norm takes single patches, linear_1 and linear_2 take joined ones; between the two stands F.gelu.
 
-Hint 2: self.linear_2(F.gelu(self.linear_1(self.pre_norm(blocks).flatten(1)))).
+Hint 2: joined = rearrange(self.pre_norm(blocks), "m k d -> m (k d)"), then linear_1, F.gelu, linear_2.
 
 Why: F.gelu is the exact form by default. Width 4 D is kept in the middle and only the last matrix narrows it.
 """

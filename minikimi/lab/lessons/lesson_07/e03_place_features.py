@@ -17,16 +17,7 @@ from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
 from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
-
-
-def place_features(x: Tensor, input_ids: Tensor, features: Tensor, placeholder: int) -> Tensor:
-    """Embeddings (T, D) with the features (M, D) in the places of the M placeholders, in order; a new tensor."""
-    places = (input_ids == placeholder).nonzero()[:, 0]
-    if len(places) != len(features):
-        raise ValueError(
-            f"{len(places)} image placeholders in the text, {len(features)} image features; they must agree"
-        )
-    return x.index_put((places,), features.to(x.dtype))
+from minikimi.model.kimi_vl import place_features
 
 
 def placing_cases(seed: int, dtype: torch.dtype) -> list[Case]:

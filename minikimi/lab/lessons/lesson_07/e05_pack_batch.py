@@ -1,8 +1,10 @@
 """Exercise 7.5: From a padded batch to a pack (difficulty 3, 5 minutes)
 
-Hint 1: keep (B, T) is True at real tokens. input_ids[keep] reads them row by row; keep.sum(dim=1) are the lengths.
+Hint 1: keep (B, T) is True at real tokens. input_ids[keep] reads them row by row; keep.sum(dim=1) are the lengths. A
+position is a place in the pack, less the place where its sequence starts.
 
-Hint 2: cu_seqlens = cumulative_lengths(lengths); positions = (keep.cumsum(dim=1) - 1)[keep] count real tokens only.
+Hint 2: cu_seqlens = cumulative_lengths(keep.sum(dim=1)); cu_seqlens[:-1].long().repeat_interleave(cu_seqlens.diff())
+says for every token where its sequence starts: take it from arange.
 
 Why: Without padding there is nothing to mask: the pack runs through the same code as training does, and padding costs
 no arithmetic.
@@ -71,7 +73,7 @@ EXERCISE = Exercise(
         Wrong(
             "padding counts in the positions",
             "arange over the padded row gives the first real token a position "
-            "behind its padding. Count real tokens: cumsum of keep, minus 1.",
+            "behind its padding. Count in the pack, where there is none.",
             _changed_pack(positions=lambda p, ids, keep: torch.arange(ids.shape[1]).expand_as(ids)[keep]),
         ),
         Wrong(
@@ -82,7 +84,7 @@ EXERCISE = Exercise(
         ),
         Wrong(
             "counted from one",
-            "cumsum is 1 at the first real token; positions start at 0.",
+            "The first real token stands at position 0, not at 1.",
             _changed_pack(positions=lambda p, ids, keep: p.positions + 1),
         ),
         padding_kept,

@@ -19,9 +19,9 @@ from torch import Tensor
 from minikimi.data.packing import PackedBatch
 from minikimi.lab.cases import filled, numbers
 from minikimi.lab.exercise import Case, Exercise, words, wrong
-from minikimi.lab.lessons.lesson_07.e03_place_features import added, place_features
+from minikimi.lab.lessons.lesson_07.e03_place_features import added
 from minikimi.lab.lessons.lesson_07.shared import NANO, PAD
-from minikimi.model.kimi_vl import KimiVL
+from minikimi.model.kimi_vl import KimiVL, place_features
 
 
 def packed_logits(model: KimiVL, batch: PackedBatch) -> Tensor:
@@ -40,10 +40,9 @@ def pack_cases(seed: int, dtype: torch.dtype) -> list[Case]:
     ids = torch.tensor([5, PAD, PAD, 8, 3 + seed, PAD, PAD, PAD, 1, 70, 2, 9])
     bounds = torch.tensor([0, 5, 9, 12], dtype=torch.int32)
     grids = torch.tensor([[2, 4], [6, 2]])
-    positions = torch.cat([torch.arange(n) for n in bounds.diff().tolist()])
     return [
-        (PackedBatch(ids, positions, bounds, ids, numbers(seed, 20, 3, 14, 14), grids, ["a", "b", "c"]),),
-        (PackedBatch(ids[:5], positions[:5], bounds[:2], ids[:5], numbers(seed + 1, 8, 3, 14, 14), grids[:1], ["a"]),),
+        (PackedBatch(ids, bounds, ids, numbers(seed, 20, 3, 14, 14), grids, ["a", "b", "c"]),),
+        (PackedBatch(ids[:5], bounds[:2], ids[:5], numbers(seed + 1, 8, 3, 14, 14), grids[:1], ["a"]),),
     ]
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from minikimi import KimiVL, Processor
 from minikimi.data import PackedBatch, pack
-from minikimi.data.forms import encoder
+from minikimi.data.forms import encode
 from minikimi.errors import UserError
 from minikimi.training.vit import SiglipCaption, segment_mean, siglip_loss
 from minikimi.world import PictureWorld
@@ -17,8 +17,8 @@ from minikimi.world import PictureWorld
 
 @pytest.fixture
 def batch() -> PackedBatch:
-    encode, world = encoder("caption", Processor.small()), PictureWorld(0, "train", {"caption": 1, "count": 1})
-    return pack([encode(world[i]) for i in range(6)])
+    processor, world = Processor.small(), PictureWorld(0, "train", {"caption": 1, "count": 1})
+    return pack([encode(processor, world[i], "caption") for i in range(6)])
 
 
 @pytest.fixture
@@ -104,9 +104,9 @@ def test_several_images_of_a_sample_are_pooled_together(objective_and_model) -> 
     """Pages have four to eight images, scenes one: each sample is the mean of all its own patches, whatever their
     number. Text by text and mean by mean, unpacked."""
     objective, model = objective_and_model
-    encode = encoder("caption", Processor.small())
+    processor = Processor.small()
     worlds = [PictureWorld(0, "train", {task: 1.0}) for task in ("pages", "caption", "compare", "flag", "pages")]
-    encoded = [encode(world[i]) for i, world in enumerate(worlds)]
+    encoded = [encode(processor, world[i], "caption") for i, world in enumerate(worlds)]
     assert len({len(e.grid_hws) for e in encoded}) > 2
     batch = pack(encoded)
     patches = model.vision_tower.patches(batch.pixel_values, batch.grid_hws)
@@ -132,8 +132,7 @@ def test_a_sample_without_an_image_is_refused() -> None:
     """Its mean over no patches would be NaN, and so would be the loss of the whole batch."""
     processor = Processor.small()
     worlds = [PictureWorld(0, "train", {task: 1}) for task in ("caption", "arithmetic")]
-    encode = encoder("caption", processor)
-    batch = pack([encode(world[0]) for world in worlds], ["seen", "only-words"])
+    batch = pack([encode(processor, world[0], "caption") for world in worlds], ["seen", "only-words"])
     model, objective = KimiVL.from_preset("nano"), SiglipCaption(width=32, layers=1)
     objective.setup(model)
     with pytest.raises(UserError, match="only-words has no image"):
