@@ -184,7 +184,7 @@ def stated(text: str) -> str | None:
 
 # Letters of options
 
-FREE = re.compile(r"(?<![A-Za-z0-9_'])[A-Z](?![A-Za-z0-9_'])")  # Han characters and punctuation are borders too
+FREE = re.compile(r"(?<![A-Za-z0-9_'])(?:[A-Z](?![A-Za-z0-9_'])|\([A-Za-z]\))")  # Han and punctuation are borders too
 ARTICLE = re.compile(r"\s+(?!or\b|and\b)[A-Za-z]")  # "A dog", "I think", but not "A or B"
 LEADING = re.compile(r"(?:\W|\b(?:option|choice|letter)\b){0,9}([A-Za-z])(?![A-Za-z0-9_'])", re.IGNORECASE)
 FURTHER = re.compile(r"\W{0,3}(?:or|and|或|和)?\W{0,3}[A-Z](?![A-Za-z0-9_'])")
@@ -235,7 +235,7 @@ def _named(clause: str) -> Iterator[str]:
     for match in FREE.finditer(clause):
         article = match[0] in "AI" and ARTICLE.match(clause, match.end())
         if not article and not (negation and negation.start() < match.start()):
-            yield match[0]
+            yield match[0].strip("()").upper()
 
 
 # Points
