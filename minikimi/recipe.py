@@ -18,8 +18,7 @@ from minikimi.data.solutions import save_solutions
 from minikimi.errors import UserError
 from minikimi.evaluation.evaluate import evaluate_stage
 from minikimi.files import CONFIGS
-from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor.processor import Processor
+from minikimi.load import load
 from minikimi.report.training import change_text
 from minikimi.rl.compare import compare
 from minikimi.rl.rejection import verified_solutions
@@ -66,9 +65,9 @@ def rejection_settings(preset: str) -> Rejection:
         raise UserError(f"{path}: {error}; give every setting of the warm-up set once") from None
 
 
-def write_warm_up(model_directory: str, path: Path, settings: Rejection) -> int:
+def write_warm_up(directory: str, path: Path, settings: Rejection) -> int:
     """Sample worked solutions with a model, keep the right ones, add the annotated ones; returns how many are right."""
-    model, processor = KimiVL.from_pretrained(model_directory), Processor.from_pretrained(model_directory)
+    model, processor = load(directory)
     kept: list[Sample] = []
     annotated: list[Sample] = []
     for task in settings.tasks:

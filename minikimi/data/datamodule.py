@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import lightning
 
-from minikimi.data.forms import encoder
+from minikimi.data.forms import check_form, encode
 from minikimi.data.loader import PackedLoader, Phases, Source
 from minikimi.data.mixture import Mixture
 from minikimi.data.solutions import Solutions
@@ -50,7 +52,8 @@ class PackedData(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         self.processor = Processor.from_pretrained(processor) if processor else Processor.small()
-        self.encode = encoder(form, self.processor)
+        check_form(form)
+        self.encode = partial(encode, self.processor, form=form)
         self.limits = (max_tokens, max_patches, steps)
         self.tasks, self.dataset, self.split, self.seed = tasks, dataset, split, seed
         self.solutions, self.solutions_share, self.workers = solutions, solutions_share, workers

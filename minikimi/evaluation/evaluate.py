@@ -52,7 +52,8 @@ from minikimi.evaluation.needle_map import needle_map
 from minikimi.evaluation.overview import draw_overview
 from minikimi.evaluation.scaling import test_time_scaling
 from minikimi.evaluation.settings import Settings, settings
-from minikimi.files import model_directory, write_json
+from minikimi.files import write_json
+from minikimi.load import load
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.training.run import summary
@@ -62,11 +63,11 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
     """Evaluate a model; write evaluation.json, samples.png and pictures in samples/ into `run`, or where
     `results_directory` says.
 
-    Raises `UserError` if the run has no finished model, the preset no settings, or the picture world lacks a task.
+    Raises `UserError` if the run has no finished model or the preset no settings.
     """
     begin, options = time.perf_counter(), settings(preset)
-    where, out = model_directory(run), results_directory(run)
-    model, processor = KimiVL.from_pretrained(where), Processor.from_pretrained(where)
+    out = results_directory(run)
+    model, processor = load(run)
     outcomes, scores = measure(model, processor, options, form, with_blind=True)
     out.mkdir(parents=True, exist_ok=True)
     stages = summary(out)
@@ -98,7 +99,7 @@ def evaluate_stage(directory: Path, preset: str, form: str = "chat", out: Path |
     `evaluate_run`.
     """
     begin, options = time.perf_counter(), settings(preset).for_stage()
-    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
+    model, processor = load(directory)
     _, scores = measure(model, processor, options, form, with_blind=False)
     result = {**scores, "seconds": round(time.perf_counter() - begin, 1)}
     write_json(out or Path(directory).parent / "scores.json", result)

@@ -78,6 +78,10 @@ class RolloutData(lightning.LightningDataModule):
         self.validate_every, self.validate_problems = validate_every, validate_problems
         self.columns = metric_names(settings)
 
+    def source(self) -> PictureWorld:
+        """Where the problems come from."""
+        return PictureWorld(self.seed, "train", self.tasks)
+
     def train_dataloader(self) -> RolloutEngine:
         trainer = self.trainer
         assert trainer is not None and isinstance(trainer.lightning_module, Training)
@@ -92,7 +96,7 @@ class RolloutData(lightning.LightningDataModule):
                 raise UserError(
                     f"checkpoint_every {every} must be a multiple of inner_steps {self.settings.inner_steps}"
                 )
-        world = PictureWorld(self.seed, "train", self.tasks)
+        world = self.source()
         directory = Path(trainer.default_root_dir)
         kept = self.kept(trainer.lightning_module.model, world, directory) if self.filter_prompts else None
         pool = ProblemPool(world, self.pool_size, self.curriculum, self.prioritised, self.seed, kept)

@@ -35,6 +35,11 @@ def stage_config(preset: str, stage: str) -> Path:
     return path
 
 
+def known_stages(preset: str) -> list[str]:
+    """What `--stage` may name: the stages that this preset has settings for, and `long`."""
+    return [*(stage for stage in STAGES if (CONFIGS / preset / f"{stage}.yaml").is_file()), "long"]
+
+
 def whole_run(preset: str, start: str | None) -> tuple[str, ...]:
     """The stages of a run of all stages: without the first if the language model is there already.
 
@@ -56,9 +61,7 @@ def finished(directory: Path) -> bool:
 
 
 def prepare(run: Path, stages: Sequence[str], resume: bool, overwrite: bool) -> None:
-    """Make room for a run, or refuse. Raises `UserError` if the run exists and neither option says what to do with
-    it.
-    """
+    """Make room for a run, or refuse. Raises `UserError` if the run exists and neither option says what to do."""
     existing = [stage for stage in stages if (run / stage).exists()]
     if existing and overwrite:
         for stage in existing:
@@ -67,7 +70,6 @@ def prepare(run: Path, stages: Sequence[str], resume: bool, overwrite: bool) -> 
         raise UserError(
             f"{run} already holds {', '.join(existing)}; add --resume to go on, or --overwrite to start again"
         )
-    run.mkdir(parents=True, exist_ok=True)
 
 
 def train_stages(
@@ -85,7 +87,13 @@ def train_stages(
 
     Both hooks get the stage, its directory and the model directory it starts from. `before` may prepare files and
     return more settings; `after` is called when a stage is done, also when an earlier, interrupted run did it.
+    Nothing is written before the settings of every stage have been checked.
     """
+    from minikimi.training.lightning_cli import check
+
+    quiet()
+    for stage in stages:
+        check(stage_arguments(preset, stage, start, overrides))
     prepare(run, stages, resume, overwrite)
     init = start
     for stage in stages:
@@ -96,21 +104,20 @@ def train_stages(
     replace_directory(run / stages[-1] / "model", run / "model")
 
 
+def stage_arguments(preset: str, stage: str, init: str | None, overrides: Sequence[str]) -> list[str]:
+    """The command line of one stage for LightningCLI: its YAML, where its weights come from, and what goes over it."""
+    weights = f"--model.init_from={init}" if init else f"--model.preset={preset}"
+    return [f"--config={stage_config(preset, stage)}", weights, *overrides]
+
+
 def train_stage(preset: str, stage: str, directory: Path, init: str | None, overrides: Sequence[str] = ()) -> None:
     """Train one stage into `directory`, from its last checkpoint if there is one."""
-    config = stage_config(preset, stage)  # before the slow import, so that a typing error answers at once
     from minikimi.training.lightning_cli import build
 
     quiet()
-    directory.mkdir(parents=True, exist_ok=True)
-    args = [
-        f"--config={config}",
-        *([f"--model.init_from={init}"] if init else [f"--model.preset={preset}"]),
-        *overrides,
-    ]
     last = directory / "last.ckpt"
     console.rule(f"[bold]{preset} / {stage}")
-    trainer, module, data = build(args, directory)
+    trainer, module, data = build(stage_arguments(preset, stage, init, overrides), directory)
     trainer.fit(module, data, ckpt_path=str(last) if last.is_file() else None)
     if trainer.global_step < trainer.max_steps:
         raise UserError(f"{directory}: stopped at step {trainer.global_step}; continue with --resume")

@@ -56,6 +56,9 @@ def test_unknown_benchmark_is_named(capsys):
     with pytest.raises(SystemExit):
         parse_arguments(["--only", "muon,nothing"])
     assert "unknown benchmark nothing" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse_arguments(["--json", "nowhere/rows.json"])
+    assert "no folder nowhere" in capsys.readouterr().err
 
 
 def test_relative_error():
