@@ -10,10 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from minikimi.configs import presets, settings
 from minikimi.errors import UserError
 from minikimi.findings.command import add_options as add_findings_options
 from minikimi.findings.command import findings
-from minikimi.model.config import PRESETS
+from minikimi.training.stages import stage_help
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,8 +36,13 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="minikimi", description="Kimi-VL rebuilt from scratch.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    train_parser = verbs.add_parser("train", help="train all stages of a preset, or one", epilog=TRAIN_NOTE)
-    train_parser.add_argument("--preset", default="small", help=f"size and settings: {', '.join(PRESETS)}")
+    train_parser = verbs.add_parser(
+        "train",
+        help="train all stages of a preset, or one",
+        epilog=TRAIN_NOTE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train_parser.add_argument("--preset", default="small", help=f"size and settings: {', '.join(presets())}")
     train_parser.add_argument("--stage", help="only this stage (default: all, then evaluation and report)")
     train_parser.add_argument("--from", dest="start", metavar="DIR", help="model directory to start from")
     train_parser.add_argument(
@@ -109,29 +115,31 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, rest
 
 
-TRAIN_NOTE = "Any setting of a stage can follow (--help-stage lists them), e.g. --model.lr=1e-3 --trainer.max_steps=50."
+TRAIN_NOTE = f"""stages:
+{stage_help()}
+
+Any setting of a stage can follow (--help-stage lists them), e.g. --model.lr=1e-3 --trainer.max_steps=50."""
 
 
 def train(options: argparse.Namespace, overrides: list[str]) -> int:
-    from minikimi.training.run import LONG, STAGES, stage_config, start_directory, whole_run
+    from minikimi.training.stages import STAGES, chosen, start_directory
 
+    start = start_directory(options.start)
+    stages = chosen(options.stage, options.preset, start)
+    for stage in stages:
+        settings(options.preset, stage)
     if options.help_stage:
         from minikimi.training.lightning_cli import print_settings
 
-        print_settings(stage_config(options.preset, options.stage or STAGES[-1]))
-    if options.preset not in PRESETS:
-        raise UserError(f"unknown preset {options.preset!r}; choose one of {', '.join(PRESETS)}")
-    start = start_directory(options.start)
-    one = LONG if options.stage == "long" else (options.stage,)
-    stages = one if options.stage else whole_run(options.preset, start)
-    for stage in stages:
-        stage_config(options.preset, stage)
+        print_settings(options.preset, stages[-1])
     run = Path(options.run_directory or f"runs/{options.preset}")
-    from minikimi.recipe import ASKED_IN, train_recipe
+    from minikimi.recipe import train_recipe
 
-    train_recipe(options.preset, stages, run, start, options.resume, options.overwrite, overrides)
+    more = {"resume": options.resume, "overwrite": options.overwrite, "overrides": overrides}
+    train_recipe(options.preset, stages, run, start, **more)
     if not options.stage:
-        report(run, options.preset, " ".join(["minikimi", *sys.argv[1:]]), ASKED_IN[stages[-1]])
+        form = STAGES[stages[-1]].asked_as or "chat"
+        report(run, options.preset, " ".join(["minikimi", *sys.argv[1:]]), form)
     return 0
 
 

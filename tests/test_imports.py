@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports from its own floor and the floors below it.
 FLOORS = [
-    {"errors", "files", "sample"},
+    {"errors", "files", "sample", "configs"},
     {"model"},
     {"processor"},
     {"load", "inference", "answers"},

@@ -45,7 +45,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gib, results_directory
+from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gib, results_directory, stage_costs
 from minikimi.evaluation.gallery import save_samples
 from minikimi.evaluation.minis import EXTRAS, MINI_TASKS, Outcome, run_minis, tables
 from minikimi.evaluation.needle_map import needle_map
@@ -55,7 +55,6 @@ from minikimi.evaluation.settings import Settings, settings
 from minikimi.files import model_directory, write_json
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.training.run import summary
 
 
 def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") -> dict[str, Any]:
@@ -69,7 +68,7 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
     model, processor = KimiVL.from_pretrained(where), Processor.from_pretrained(where)
     outcomes, scores = measure(model, processor, options, form, with_blind=True)
     out.mkdir(parents=True, exist_ok=True)
-    stages = summary(out)
+    stages = stage_costs(out)
     result = {
         "preset": preset,
         "command": command,

@@ -1,13 +1,15 @@
 """From YAML to Trainer, module and data with LightningCLI: typed, overridable on the command line, unknown keys
 rejected.
 
-The key `data_class` of a stage's YAML names the class of its data, `PackedData` where it says nothing; the block `data`
-holds that class's settings. All settings of a stage, with their types: `minikimi train --stage STAGE --help-stage`.
+The settings of a stage are put together by `minikimi.configs`. The key `data_class` names the class of its data,
+`PackedData` where it says nothing; the block `data` holds that class's settings, and its `tasks` may be names of
+mixtures. All settings of a stage, with their types: `minikimi train --stage STAGE --help-stage`.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,48 +19,70 @@ import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from minikimi.configs import settings
+from minikimi.data.shares import Mixtures
 from minikimi.errors import UserError
 from minikimi.training.module import Training
+from minikimi.training.provenance import provenance
 from minikimi.training.records import Records
 
 PACKED = "minikimi.data.datamodule.PackedData"
 
 
 class StageCLI(LightningCLI):
-    """One number of steps, in `trainer.max_steps`, for trainer, schedule and data; and how often to write a
-    checkpoint.
-    """
+    """One number of steps, in `trainer.max_steps`, for trainer, schedule and data; names of mixtures become weights."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--checkpoint_every", type=int, default=50, help="optimizer steps between checkpoints")
         parser.add_argument("--data_class", type=str, default=PACKED, help="import path of the class of the data")
+        parser.add_argument("--made_by", type=dict[str, str], default={}, help="written, not read: commit and versions")
         parser.link_arguments("trainer.max_steps", "model.steps")
         parser.link_arguments("trainer.max_steps", "data.steps")
+        if "checkpoint_every" in inspect.signature(self.datamodule_class).parameters:
+            parser.link_arguments("checkpoint_every", "data.checkpoint_every")
+
+    def before_instantiate_classes(self) -> None:
+        mixtures = Mixtures.of(self.config.model.start.preset)
+        self.config.data.tasks = mixtures.phases(self.config.data.tasks)
+        self.config.made_by = provenance()
 
 
-def data_class(config: Path) -> type[lightning.LightningDataModule]:
-    """The class of the data that a stage's YAML asks for. Raises `UserError` if there is no such class."""
-    name = (yaml.safe_load(config.read_text()) or {}).get("data_class", PACKED)
+def arguments(preset: str, stage: str, init: str | None, overrides: Sequence[str]) -> list[str]:
+    """The command line of one stage for LightningCLI: its settings, where its weights come from, what goes over it."""
+    weights = [f"--model.start.init_from={init}"] if init else []
+    settings_text = yaml.safe_dump(settings(preset, stage), sort_keys=False)
+    return [f"--config={settings_text}", f"--model.start.preset={preset}", *weights, *overrides]
+
+
+def data_class(args: Sequence[str]) -> type[lightning.LightningDataModule]:
+    """The class of the data that the settings in `args[0]` ask for. Raises `UserError` if there is no such class."""
+    name = yaml.safe_load(args[0].removeprefix("--config=")).get("data_class", PACKED)
     module, _, attribute = str(name).rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError):
-        raise UserError(f"{config}: data_class {name!r} cannot be imported; give package.module.Class") from None
+        raise UserError(f"data_class {name!r} cannot be imported; give package.module.Class") from None
 
 
-def print_settings(config: Path) -> None:
+def print_settings(preset: str, stage: str) -> None:
     """Print every setting of a stage and end the program, as `--help` does."""
-    StageCLI(Training, data_class(config), run=False, args=["--help"], save_config_callback=None)
+    StageCLI(
+        Training,
+        data_class(arguments(preset, stage, None, ())),
+        run=False,
+        args=["--help"],
+        save_config_callback=None,
+    )
 
 
 def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Training, Any]:
     """Trainer, module and data of one stage that writes into `directory`; the resolved configuration is saved there.
 
-    `args` begin with `--config=FILE`; what follows goes over it.
+    `args` as `arguments` gives them.
     """
     cli = StageCLI(
         Training,
-        data_class(Path(args[0].removeprefix("--config="))),
+        data_class(args),
         run=False,
         args=list(args),
         save_config_callback=None,
@@ -68,7 +92,7 @@ def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Trai
             "max_epochs": 1,  # the loader is as long as the stage
             "logger": False,
             "enable_model_summary": False,
-            "enable_checkpointing": True,
+            "enable_checkpointing": False,  # Lightning's own, which would write beside ours
             "use_distributed_sampler": False,
             "num_sanity_val_steps": 0,
         },
@@ -79,5 +103,5 @@ def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Trai
     checkpoint = ModelCheckpoint(
         directory, "last", every_n_train_steps=every, save_top_k=1, enable_version_counter=False
     )
-    cli.trainer.callbacks += [checkpoint, Records(directory)]  # type: ignore[attr-defined]
+    cli.trainer.callbacks += [Records(directory), checkpoint]  # type: ignore[attr-defined]
     return cli.trainer, cli.model, cli.datamodule
