@@ -240,6 +240,7 @@ def export(options: argparse.Namespace, _: list[str]) -> int:
     from minikimi.files import model_directory
     from minikimi.model.kimi_vl import KimiVL
     from minikimi.processor.processor import Processor
+    from minikimi.report.card import write_card
 
     if os.path.exists(options.directory):
         raise UserError(f"{options.directory} exists already; give a new directory")
@@ -250,30 +251,6 @@ def export(options: argparse.Namespace, _: list[str]) -> int:
     write_card(Path(options.model), Path(options.directory))
     print(f"written: {options.directory}")
     return 0
-
-
-CARD = (
-    "preset", "command", "date", "machine", "parameters", "minutes", "stages", "form", "mean", "benchmarks",
-    "needle_map", "test_time_scaling",
-)  # fmt: skip
-
-
-def write_card(run: Path, directory: Path) -> None:
-    """Copy what is known about a run, its command, seed, scores and gain, to `directory`/card.json."""
-    import json
-
-    import yaml
-
-    from minikimi.files import write_json
-
-    if not (run / "evaluation.json").is_file():
-        return
-    known = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
-    configs = [yaml.safe_load(path.read_text()) for path in sorted(run.glob("*/config.yaml"))]
-    seeds = sorted({config["seed_everything"] for config in configs})
-    gain = run / "rl" / "gain.json"
-    more = {"gain": json.loads(gain.read_text())} if gain.is_file() else {}
-    write_json(directory / "card.json", {n: known[n] for n in CARD if n in known} | more | {"seeds": seeds})
 
 
 def doctor(_: argparse.Namespace, __: list[str]) -> int:

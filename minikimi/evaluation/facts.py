@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
-import platform
 import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
-
-import torch
 
 from minikimi.errors import UserError
 from minikimi.files import model_directory, read_text
@@ -31,12 +27,6 @@ def peak_memory_gib() -> float:
     """The largest memory this process has held, GiB. Linux counts kilobytes, macOS bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2 ** (30 if sys.platform == "darwin" else 20)
-
-
-def machine() -> str:
-    """One line about where this ran."""
-    threads = torch.get_num_threads()
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} threads, torch {torch.__version__}"
 
 
 def stage_costs(run: Path) -> dict[str, dict[str, float]]:

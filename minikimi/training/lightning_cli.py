@@ -22,8 +22,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from minikimi.configs import settings
 from minikimi.data.shares import Mixtures
 from minikimi.errors import UserError
+from minikimi.provenance import provenance
 from minikimi.training.module import Training
-from minikimi.training.provenance import provenance
 from minikimi.training.records import Records
 
 PACKED = "minikimi.data.datamodule.PackedData"
@@ -35,7 +35,9 @@ class StageCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--checkpoint_every", type=int, default=50, help="optimizer steps between checkpoints")
         parser.add_argument("--data_class", type=str, default=PACKED, help="import path of the class of the data")
-        parser.add_argument("--made_by", type=dict[str, str], default={}, help="written, not read: commit and versions")
+        parser.add_argument(
+            "--made_by", type=dict[str, str], default={}, help="written, not read: command, commit, machine"
+        )
         parser.link_arguments("trainer.max_steps", "model.steps")
         parser.link_arguments("trainer.max_steps", "data.steps")
         if "checkpoint_every" in inspect.signature(self.datamodule_class).parameters:
