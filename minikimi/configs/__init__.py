@@ -67,6 +67,8 @@ def changes(preset: str, name: str) -> dict[str, Any]:
         names = stages() if key == EVERY_STAGE else key.split(", ")
         for wrong in set(names) - {*stages(), *OTHERS}:
             raise unknown(f"block in {path}:", wrong, [EVERY_STAGE, *stages(), *OTHERS])
+        if not isinstance(block, Mapping):
+            raise UserError(f"{path}: the block {key!r} must hold settings, not {block}; correct the file")
         if name in names:
             found = merged(found, block)
     return found

@@ -75,7 +75,9 @@ class RolloutData(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         if checkpoint_every % settings.inner_steps:
-            raise UserError(f"checkpoint_every {checkpoint_every}: no multiple of inner_steps {settings.inner_steps}")
+            raise UserError(
+                f"checkpoint_every {checkpoint_every} must be a multiple of inner_steps {settings.inner_steps}"
+            )
         self.processor = Processor.from_pretrained(processor) if processor else Processor.small()
         self.steps, self.settings, self.seed = steps, settings, seed
         self.tasks = None if tasks is None else Mixtures.of().weights(tasks)
