@@ -7,7 +7,7 @@
 #   PYTHON=python3.12   the interpreter for .venv (default: the first python3 that is 3.11 or newer)
 #   TORCH_INDEX=URL     where torch comes from. On Linux the default wheel brings the CUDA libraries (some gigabytes);
 #                       without a GPU, give the address of PyTorch's CPU wheels (see "Get Started" at pytorch.org).
-#   OMP_NUM_THREADS=2   threads of the test run; never more than there are cores (default 2)
+#   OMP_NUM_THREADS=2   torch threads of a notebook server; never more than there are cores (default 2)
 #   ARGS="..."          added to the command that a target runs, e.g. make test ARGS="tests/optim -x"
 
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.14
@@ -19,7 +19,7 @@ STAMP := .venv/.installed
 OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-small train-nano small small-text test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
+.PHONY: help setup train-small train-nano small small-text check test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -48,8 +48,11 @@ small: setup ## make the shipped small model again (two CPU cores: 18 minutes)
 	$(BIN)/minikimi train --preset small --run runs/small --resume $(ARGS)
 	$(BIN)/python -m minikimi.shipping runs/small small
 
-test: setup ## run every test
-	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python -m pytest $(ARGS)
+check: setup lint types ## style, types and the fast tests, in about a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "not slow" $(ARGS)
+
+test: setup ## run every test, on all cores, one torch thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: setup ## check style and formatting
 	$(BIN)/ruff check .

@@ -10,4 +10,4 @@ from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 
 __all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -11,15 +11,18 @@ from minikimi.evaluation.minis import BENCHMARKS, Outcome
 
 
 def choose(outcomes: Mapping[str, Sequence[Outcome]], count: int) -> list[Outcome]:
-    """`count` outcomes, half of them failures if there are as many. Right ones are taken from the first tasks on,
-    failures from the last task back, so that few conversations show many tasks.
+    """`count` outcomes, right and wrong in the proportion of the whole, but at least one of each kind there is.
+
+    Right ones are taken from the first tasks on, wrong ones from the last task back, so that few conversations show
+    many tasks.
     """
     right, wrong = (
         {task: [o for o in found if o.verdict.right is correct] for task, found in outcomes.items()}
         for correct in (True, False)
     )
     successes, failures = in_turn(list(right.values())), in_turn(list(wrong.values())[::-1])
-    kept = min(len(failures), max(count // 2, count - len(successes)))
+    share = len(failures) / max(1, len(successes) + len(failures))
+    kept = min(max(round(count * share), min(1, len(failures))), count - min(1, len(successes)))
     return successes[: count - kept] + failures[:kept]
 
 

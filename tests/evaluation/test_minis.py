@@ -13,7 +13,7 @@ import yaml
 from minikimi.answers import Verdict
 from minikimi.errors import UserError
 from minikimi.evaluation import episodes, minis, needle_map
-from minikimi.evaluation.gallery import choose, save_samples
+from minikimi.evaluation.gallery import save_samples
 from minikimi.evaluation.minis import BENCHMARKS, EXTRAS, MINI_TASKS, Outcome, run_minis, tables
 from minikimi.evaluation.settings import check, settings
 from minikimi.files import CONFIGS
@@ -192,13 +192,9 @@ def test_needle_texts_have_their_length() -> None:
         assert 440 <= len(PROCESSOR.encode(sample.messages, []).input_ids) <= 512
 
 
-def test_samples_show_many_tasks_and_half_failures(tmp_path: Path, perfect: dict[str, list[Outcome]]) -> None:
+def test_samples_are_saved_beside_their_pictures(tmp_path: Path, perfect: dict[str, list[Outcome]]) -> None:
     half = {task: [replace(o, verdict=Verdict("?", i % 2 == 0)) for i, o in enumerate(found)]
             for task, found in perfect.items()}  # fmt: skip
-    chosen = choose(half, 12)
-    assert sum(not o.verdict.right for o in chosen) == 6
-    assert len({o.sample.task for o in chosen}) == 12
-    assert [o.verdict.right for o in choose(perfect, 5)] == [True] * 5  # no failures to be had
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples" / "old.png").touch()
     shown = save_samples(tmp_path, half, 12)

@@ -260,7 +260,9 @@ def test_figures_are_there(html: str) -> None:
 
 def test_twelve_conversations_with_pictures_and_thinking(html: str) -> None:
     talk = part(html, "Conversations")
-    assert talk.count('class="card wrong"') == talk.count("✗ wrong") == 6 and talk.count('class="card"') == 6
+    wrong, right = talk.count('class="card wrong"'), talk.count('class="card"')
+    assert wrong == talk.count("✗ wrong") > 0 and right == talk.count("✓ right") > 0 and wrong + right == 12
+    assert f"{right} right and {wrong} wrong" in talk
     # The thinking is set off from the answer, marks and all.
     assert talk.count('<pre><span class="think">◁think▷carry ') == 12 and "◁/think▷</span>word 0</pre>" in talk
     shown = [int(i) for i in re.findall(r"on tag (\d+)\?", talk)]
