@@ -34,7 +34,8 @@ def test_blocks_are_merged_and_values_replaced() -> None:
     right = {"model": {"start": {"rope": 3}}, "steps": [3]}
     assert merged(left, right) == {"model": {"lr": 1, "start": {"preset": "nano", "rope": 3}}, "steps": [3]}
     assert left["model"] == {"lr": 1, "start": {"preset": "nano"}}, "nothing given is changed"
-    assert merged({"data": {"tasks": {"count": 1}}}, {"data": {"tasks": {"word": 2}}}) == {"data": {"tasks": {"word": 2}}}
+    one, other = {"data": {"tasks": {"count": 1}}}, {"data": {"tasks": {"word": 2}}}
+    assert merged(one, other) == other
 
 
 def test_a_preset_goes_over_the_stage_and_later_blocks_over_earlier_ones(own: Path) -> None:
@@ -54,8 +55,8 @@ def test_a_preset_may_be_like_another(own: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("vitt: {}\n", "unknown block in .*'vitt'; did you mean vit?"),
-        ("vit, rejektion: {}\n", "'rejektion'; did you mean rejection?"),
+        ("vitt: {}\n", "unknown block in .*'vitt'.*did you mean vit"),
+        ("vit, rejektion: {}\n", "'rejektion'.*did you mean rejection"),
         ("[1, 2]\n", "one.yaml: expected a mapping, found list"),
         ("vit: {\n", "one.yaml: not valid YAML"),
         ("vit: 3\n", "one.yaml: the block 'vit' must hold settings, not 3"),
@@ -68,9 +69,9 @@ def test_a_wrong_preset_is_told_in_a_line(own: Path, text: str, words: str) -> N
 
 
 def test_unknown_names_name_the_nearest() -> None:
-    with pytest.raises(UserError, match="unknown preset 'smal'; did you mean small?"):
+    with pytest.raises(UserError, match="unknown preset 'smal'.*did you mean small"):
         changes("smal", "sft")
-    with pytest.raises(UserError, match="unknown settings 'sfft'; did you mean sft?"):
+    with pytest.raises(UserError, match="unknown settings 'sfft'.*did you mean sft"):
         settings("small", "sfft")
 
 

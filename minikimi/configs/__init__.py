@@ -37,8 +37,9 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     out = dict(values)
     for key, new in changes.items():
         old = out.get(key)
-        both = isinstance(old, Mapping) and isinstance(new, Mapping) and key not in WHOLE
-        out[key] = merged(old, new) if both else new
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and key not in WHOLE:
+            new = merged(old, new)
+        out[key] = new
     return out
 
 

@@ -40,6 +40,7 @@ class StageCLI(LightningCLI):
         )
         parser.link_arguments("trainer.max_steps", "model.steps")
         parser.link_arguments("trainer.max_steps", "data.steps")
+        assert isinstance(self.datamodule_class, type)
         if "checkpoint_every" in inspect.signature(self.datamodule_class).parameters:
             parser.link_arguments("checkpoint_every", "data.checkpoint_every")
 

@@ -62,9 +62,9 @@ def test_weights_that_have_the_shares_already_stay_as_they_are_written() -> None
 @pytest.mark.parametrize(
     ("tasks", "words"),
     [
-        ("wrods", "unknown mixture or task 'wrods'; did you mean words?"),
-        ({"words": 50, "picturs": 50}, "'picturs'; did you mean pictures?"),
-        ({"coun": 1}, "'coun'; did you mean count?"),
+        ("wrods", "unknown mixture or task 'wrods'.*did you mean words"),
+        ({"words": 50, "picturs": 50}, "'picturs'.*did you mean pictures"),
+        ({"coun": 1}, "'coun'.*did you mean count"),
         ({"words": -1, "pictures": 2}, "shares .* cannot be a mixture"),
         ({"words": 0, "pictures": 0}, "shares .* cannot be a mixture"),
         ({"words": 50, "glyph": 50}, "no tokens for task 'glyph'"),
