@@ -26,9 +26,9 @@ def one_line(text: str) -> str:
     return line if len(line) <= LIMIT else f"{line[: LIMIT - TAIL - 3]} … {line[-TAIL:]}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The one of the `known` names that `name` looks like a mistyping of, if there is one."""
-    close = get_close_matches(name[:LONGEST_NAME], list(known), 1)
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The one of the `known` names that `name` looks like a mistyping of, if one is at least so like it (0 to 1)."""
+    close = get_close_matches(name[:LONGEST_NAME], list(known), 1, likeness)
     return close[0] if close else None
 
 

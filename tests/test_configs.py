@@ -69,9 +69,9 @@ def test_a_wrong_preset_is_told_in_a_line(own: Path, text: str, words: str) -> N
 
 
 def test_unknown_names_name_the_nearest() -> None:
-    with pytest.raises(UserError, match="unknown preset 'smal'.*did you mean small"):
+    with pytest.raises(UserError, match=r"unknown preset 'smal'.*did you mean small"):
         changes("smal", "sft")
-    with pytest.raises(UserError, match="unknown settings 'sfft'.*did you mean sft"):
+    with pytest.raises(UserError, match=r"unknown settings 'sfft'.*did you mean sft"):
         settings("small", "sfft")
 
 

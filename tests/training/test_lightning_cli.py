@@ -53,7 +53,7 @@ def test_the_command_line_goes_over_the_files_and_may_name_mixtures() -> None:
     assert {"story", "needle", "caption"} <= set(tasks) and "sum" not in tasks, "the words mean what they mean in nano"
     assert parsed("nano", "joint", "--data.tasks=words")["data.tasks"] == {"story": 1, "needle": 1}
     assert parsed("nano", "joint", "--data.tasks={count: 2}")["data.tasks"] == {"count": 2}
-    with pytest.raises(UserError, match="'wrods'.*did you mean words"):
+    with pytest.raises(UserError, match=r"'wrods'.*did you mean words"):
         parsed("nano", "joint", "--data.tasks=wrods")
 
 

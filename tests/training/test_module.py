@@ -13,7 +13,7 @@ from minikimi.files import SHIPPED
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Router
 from minikimi.training.module import Schedule, Start, Training
-from minikimi.training.objectives import PARTS, NextToken
+from minikimi.training.objectives import PARTS, Loss, NextToken
 
 EMBEDDINGS = "language_model.model.embed_tokens.weight"
 
@@ -41,9 +41,8 @@ def test_word_embeddings_of_a_fresh_model_can_be_scaled() -> None:
 def test_a_directory_goes_before_all_that_is_said_of_a_fresh_model(tmp_path: Path) -> None:
     saved = KimiVL.from_preset("nano")
     saved.save_pretrained(tmp_path)
-    model = Start(
-        "small", init_from=str(tmp_path), language_model="small-text", embedding_scale=9.0, rope_theta=7e5
-    ).model()
+    fresh = {"language_model": "small-text", "embedding_scale": 9.0}
+    model = Start("small", init_from=str(tmp_path), rope_theta=7e5, **fresh).model()  # type: ignore[arg-type]
     assert torch.equal(model.state_dict()[EMBEDDINGS], saved.state_dict()[EMBEDDINGS])
     assert model.config.text_config.rope_theta == 7e5
 
@@ -86,9 +85,7 @@ def test_the_busiest_experts_excess_is_recorded_and_biases_move_against_it(monke
 def test_what_is_logged_stands_in_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
     module, logged = training(Start("nano")), {}
     monkeypatch.setattr(module, "log", lambda name, value, **options: logged.update({name: (float(value), options)}))
-    loss = SimpleNamespace(
-        total=torch.tensor(2.0, requires_grad=True), parts={"loss_text": torch.tensor(1.5)}, routings=[]
-    )
+    loss = Loss(torch.tensor(2.0, requires_grad=True), {"loss_text": torch.tensor(1.5)}, [])
     monkeypatch.setattr(module.objective, "loss", lambda model, batch: loss)
     module.training_step(SimpleNamespace(tokens=5), 0)  # type: ignore[arg-type]
     assert {name: value for name, (value, _) in logged.items()} == {"loss": 2.0, "loss_text": 1.5}

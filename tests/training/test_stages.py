@@ -41,7 +41,7 @@ def test_a_whole_run_begins_after_the_text_stage_where_there_is_a_language_model
 def test_a_word_means_one_stage_or_both_long_ones() -> None:
     assert chosen("sft", "nano", None) == ("sft",)
     assert chosen("long", "small", None) == LONG
-    with pytest.raises(UserError, match="unknown stage 'jiont'.*did you mean joint"):
+    with pytest.raises(UserError, match=r"unknown stage 'jiont'.*did you mean joint"):
         chosen("jiont", "nano", None)
 
 
