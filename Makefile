@@ -74,12 +74,12 @@ data-show: setup ## draw a page of training samples
 	$(BIN)/minikimi data show $(ARGS)
 
 notebooks: setup ## build and run all lessons (one: make notebooks LESSON=02)
-	$(BIN)/python -m minikimi.lab.build $(LESSON)
-	$(BIN)/python -m minikimi.lab.teaching
+	$(BIN)/python -m minikimi.lab.authoring.build $(LESSON)
+	$(BIN)/python -m minikimi.lab.authoring.teaching
 
 notebooks-check: setup ## rebuild the lessons aside; fails if a committed notebook differs in one byte
-	$(BIN)/python -m minikimi.lab.build --check $(LESSON)
-	$(BIN)/python -m minikimi.lab.teaching --check
+	$(BIN)/python -m minikimi.lab.authoring.build --check $(LESSON)
+	$(BIN)/python -m minikimi.lab.authoring.teaching --check
 
 my: setup ## copy the lessons to my/, where you work; never overwrites what is there
 	$(BIN)/python -m minikimi.lab.my
@@ -88,7 +88,7 @@ lab: my ## start JupyterLab on your copies
 	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python -m jupyterlab my $(ARGS)
 
 site: setup ## write the course as web pages to site/ (open site/index.html)
-	$(BIN)/python -m minikimi.lab.website
+	$(BIN)/python -m minikimi.lab.authoring.website
 
 clean: ## remove .venv, caches and build output; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -30,7 +30,7 @@ FLOORS = [
     {"benchmarks", "report"},
     {"recipe", "shipping", "findings", "bench"},
     {"lab"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 # The one step upward that users expect: the method `KimiVL.generate` calls `inference.generate`.
 STAIRS = {("model.kimi_vl", "inference.generate")}

@@ -17,7 +17,7 @@ from minikimi.data.forms import encoder
 from minikimi.errors import UserError, unknown
 from minikimi.files import CONFIGS
 from minikimi.processor.processor import Processor
-from minikimi.world import TASKS, PictureWorld
+from minikimi.world import TASKS, PictureWorld, group_of
 
 Weights = dict[str, float]
 Named = str | Weights | list[str | Weights] | None  # what a stage's `data.tasks` may be
@@ -27,7 +27,9 @@ Named = str | Weights | list[str | Weights] | None  # what a stage's `data.tasks
 class Mixtures:
     """The groups that `tasks` may name, and the tokens of a sample of each task.
 
-    groups: weights of the tasks of each group, or of other groups. tokens: of a sample, on average.
+    groups: weights of the tasks of each group, or of other groups. A group that tasks of the picture world call theirs
+        holds every such task, with weight 1 where nothing else is said.
+    tokens: of a sample of a task, on average; what is not listed is measured when it is needed.
     """
 
     groups: Mapping[str, Mapping[str, float]]
@@ -59,11 +61,14 @@ class Mixtures:
         """Weights of the tasks of a group; a task is a group of its own."""
         if name in TASKS:
             return {name: 1.0}
-        if name not in self.groups:
-            raise unknown("mixture or task", name, [*self.groups, *TASKS])
+        listed = self.groups.get(name, {})
+        unlisted = {task: 1.0 for task in TASKS if group_of(task) == name and task not in listed}
+        members = {**listed, **unlisted}
+        if not members:
+            raise unknown("mixture or task", name, dict.fromkeys([*self.groups, *map(group_of, TASKS), *TASKS]))
         others = Mixtures({n: members for n, members in self.groups.items() if n != name}, self.tokens)
         found: Weights = {}
-        for member, weight in self.groups[name].items():
+        for member, weight in members.items():
             if member in TASKS:
                 found[member] = weight
             else:
@@ -93,11 +98,7 @@ class Mixtures:
         return found
 
     def tokens_of(self, task: str) -> float:
-        if task not in self.tokens:
-            raise UserError(
-                f"mixtures.yaml lists no tokens for task {task!r}; measure with python -m minikimi.data.shares"
-            )
-        return self.tokens[task]
+        return self.tokens[task] if task in self.tokens else tokens_per_sample(task, 100)
 
 
 def scaled(group: Weights, percent: float) -> Weights:

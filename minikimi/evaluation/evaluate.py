@@ -62,7 +62,7 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
     """Evaluate a model; write evaluation.json, samples.png and pictures in samples/ into `run`, or where
     `results_directory` says.
 
-    Raises `UserError` if the run has no finished model, the preset no settings, or the picture world lacks a task.
+    Raises `UserError` if the run has no finished model or the preset no settings.
     """
     begin, options = time.perf_counter(), settings(preset)
     where, out = model_directory(run), results_directory(run)

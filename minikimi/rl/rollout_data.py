@@ -86,6 +86,10 @@ class RolloutData(lightning.LightningDataModule):
         self.validate_every, self.validate_problems = validate_every, validate_problems
         self.columns = metric_names(settings)
 
+    def source(self) -> PictureWorld:
+        """Where the problems come from."""
+        return PictureWorld(self.seed, "train", self.tasks)
+
     def train_dataloader(self) -> RolloutEngine:
         trainer = self.trainer
         assert trainer is not None and isinstance(trainer.lightning_module, Training)
@@ -94,7 +98,7 @@ class RolloutData(lightning.LightningDataModule):
                 f"{trainer.world_size} processes: reinforcement learning runs in one; set trainer.devices to 1"
             )
         check_agreement(trainer.lightning_module.objective, self.settings)
-        world = PictureWorld(self.seed, "train", self.tasks)
+        world = self.source()
         directory = Path(trainer.default_root_dir)
         kept = self.kept(trainer.lightning_module.model, world, directory) if self.filter_prompts else None
         pool = ProblemPool(world, self.pool_size, self.curriculum, self.prioritised, self.seed, kept)

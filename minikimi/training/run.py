@@ -54,7 +54,6 @@ def prepare(run: Path, stages: Sequence[str], resume: bool, overwrite: bool) -> 
         raise UserError(
             f"{run} already holds {', '.join(existing)}; add --resume to go on, or --overwrite to start again"
         )
-    run.mkdir(parents=True, exist_ok=True)
 
 
 def train_stages(
@@ -73,7 +72,13 @@ def train_stages(
 
     before, after: by the names that a `Stage` gives them, what is done around it. The first ones may prepare files and
     return more settings; the others are called when the stage is done, also when an earlier, interrupted run did it.
+    Nothing is written before the settings of every stage have been checked.
     """
+    from minikimi.training.lightning_cli import arguments, check
+
+    quiet()
+    for name in stages:
+        check(arguments(preset, name, start, overrides))
     prepare(run, stages, resume, overwrite)
     init = start
     for name in stages:
@@ -92,11 +97,9 @@ def train_stage(preset: str, stage: str, directory: Path, init: str | None, over
     from minikimi.training.lightning_cli import arguments, build
 
     quiet()
-    args = arguments(preset, stage, init, overrides)
-    directory.mkdir(parents=True, exist_ok=True)
     last = directory / "last.ckpt"
     console.rule(f"[bold]{preset} / {stage}")
-    trainer, module, data = build(args, directory)
+    trainer, module, data = build(arguments(preset, stage, init, overrides), directory)
     trainer.fit(module, data, ckpt_path=str(last) if last.is_file() else None)
     if trainer.global_step < trainer.max_steps:
         raise UserError(f"{directory}: stopped at step {trainer.global_step}; continue with --resume")

@@ -15,17 +15,13 @@ from minikimi.rl.compare import BEFORE_LENGTH, change, compare
 from minikimi.rl.passk import PassRates
 
 # A constant rate, because a schedule knows its end; a reward that even an untrained model gets in unequal shares.
-ALIKE = (
-    "--model.schedule.final_ratio=1",
-    "--data.settings.rewards={rl_toys.half: 1.0}",
-    "--data.settings.inner_steps=2",
-)
+ALIKE = ("--model.schedule.final_ratio=1", "--data.settings.rewards={half: 1.0}", "--data.settings.inner_steps=2")
 TESTS = Path(__file__).parents[1]
 
 
 def reinforce(start: Path, run: Path, *settings: str) -> Path:
     """The directory of a short stage rl, two steps on each iteration's responses."""
-    command = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--stage", "rl", "--from", start]
+    command = [sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--stage", "rl", "--from", start]
     subprocess.run(
         [*command, "--run", run, *ALIKE, *settings],
         check=True,

@@ -51,7 +51,7 @@ def test_gain_is_paired() -> None:
 
 def test_sampling_counts_and_depends_on_the_key_alone() -> None:
     model, samples = tiny_model(0), [Questions()[i] for i in range(5)]
-    settings = RolloutSettings(samples=4, max_new_tokens=6, rewards={"rl_toys.half": 1.0})
+    settings = RolloutSettings(samples=4, max_new_tokens=6, rewards={"half": 1.0})
 
     def rates(key: int) -> PassRates:
         return pass_rates(model, Letters(), samples, settings, (key,))  # type: ignore[arg-type]

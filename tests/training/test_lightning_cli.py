@@ -9,24 +9,16 @@ from minikimi.configs import presets
 from minikimi.data.datamodule import PackedData
 from minikimi.errors import UserError
 from minikimi.rl.rollout_data import RolloutData
-from minikimi.training import lightning_cli
-from minikimi.training.lightning_cli import arguments, build, data_class
+from minikimi.training.lightning_cli import CheckedSettings, arguments, build, check, data_class
 from minikimi.training.module import Training
 from minikimi.training.stages import STAGES
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args parameter", "ignore:.*was deprecated in v4")
 
 
-class Parsed(lightning_cli.StageCLI):
-    """Settings read and not used."""
-
-    def instantiate_classes(self) -> None:
-        pass
-
-
 def parsed(preset: str, stage: str, *overrides: str):
     args = arguments(preset, stage, None, overrides)
-    return Parsed(Training, data_class(args), run=False, args=args, save_config_callback=None).config
+    return CheckedSettings(Training, data_class(args), run=False, args=args, save_config_callback=None).config
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -37,6 +29,19 @@ def test_settings_of_every_preset_have_the_right_types(stage: str) -> None:
         weights = config["data.tasks"]
         for phase in weights if isinstance(weights, list) else [weights]:
             assert phase and all(weight > 0 for weight in phase.values())
+
+
+@pytest.mark.parametrize("preset", ["nano", "kimi-vl-a3b"])
+def test_every_stage_that_ships_passes(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for stage in STAGES:
+        check(arguments(preset, stage, None, ()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_later_settings_win() -> None:
+    with pytest.raises(UserError, match=r"--trainer\.max_steps=0"):
+        check(arguments("nano", "sft", None, ["--trainer.max_steps=5", "--trainer.max_steps=0"]))
 
 
 def test_a_stage_says_which_data_it_reads() -> None:
@@ -66,7 +71,7 @@ def test_what_is_built_has_one_saver_and_says_where_it_comes_from(tmp_path: Path
     assert {"commit", "command", "machine", "date", "python"} <= set(config["made_by"])
     assert config["seed_everything"] == 0 and config["data"]["tasks"] == {"story": 1, "needle": 1}
     again = [f"--config={(tmp_path / 'config.yaml').read_text()}"]
-    assert Parsed(Training, PackedData, run=False, args=again, save_config_callback=None).config["model.lr"] == 3e-3
+    check(again)
 
 
 def test_checkpoints_of_reinforcement_learning_must_fall_between_iterations(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from minikimi.configs import settings
 from minikimi.model.config import KimiVLConfig
 from minikimi.training.stages import LONG, STAGES
 
-COMMAND = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano"]
+COMMAND = [sys.executable, "-m", "minikimi", "train", "--preset", "nano"]
 JOINT = [*COMMAND, "--stage", "joint", "--trainer.max_steps=14", "--trainer.enable_progress_bar=false"]
 KILLED = ("text", "longcot", "rl")
 
