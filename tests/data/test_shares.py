@@ -95,7 +95,7 @@ def test_names_of_groups_are_no_names_of_tasks() -> None:
     for preset in presets():
         mixtures = Mixtures.of(preset)
         assert not set(mixtures.groups) & set(TASKS)
-            assert all(mixtures.group(name) for name in mixtures.groups)
+        assert all(mixtures.group(name) for name in mixtures.groups)
 
 
 @pytest.mark.parametrize("task", Mixtures.of().tokens)
