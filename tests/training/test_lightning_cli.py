@@ -52,10 +52,12 @@ def test_a_stage_says_which_data_it_reads() -> None:
 
 
 def test_the_command_line_goes_over_the_files_and_may_name_mixtures() -> None:
-    config = parsed("nano", "joint", "--model.lr=0.5", "--data.tasks={words: 50, pictures: 50}")
+    config = parsed("nano", "joint", "--model.lr=0.5", "--data.tasks={words: 50, six tasks: 50}")
     assert config["model.lr"] == 0.5
     tasks = config["data.tasks"]
-    assert {"story", "needle", "caption"} <= set(tasks) and "sum" not in tasks, "the words mean what they mean in nano"
+    assert {"story", "needle", "caption"} <= set(tasks) and "arithmetic" not in tasks, (
+        "names mean what they mean in nano"
+    )
     assert parsed("nano", "joint", "--data.tasks=words")["data.tasks"] == {"story": 1, "needle": 1}
     assert parsed("nano", "joint", "--data.tasks={count: 2}")["data.tasks"] == {"count": 2}
     with pytest.raises(UserError, match=r"'wrods'.*did you mean words"):
