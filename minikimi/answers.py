@@ -82,7 +82,7 @@ def normalise(text: str) -> str:
     return " ".join(text.split()).removesuffix(".")
 
 
-SAME_SIGNS = {0xFF01 + i: 0x21 + i for i in range(94)}  # the full-width forms of ASCII
+SAME_SIGNS: dict[int, str] = {0xFF01 + i: chr(0x21 + i) for i in range(94)}  # the full-width forms of ASCII
 SAME_SIGNS |= {0x3000: " ", 0x3002: ".", 0x2019: "'", 0x2212: "-", 0xFE63: "-"}  # 。 ’ and two minus signs
 
 GROUP_BLANK = re.compile(r"(?<=[0-9])[\u2009\u202f\xa0](?=[0-9]{3}(?![0-9]))")
@@ -184,7 +184,7 @@ def stated(text: str) -> str | None:
 
 # Letters of options
 
-FREE = re.compile(r"(?<![A-Za-z0-9_'])[A-Z](?![A-Za-z0-9_'])")  # Han characters and punctuation are borders too
+FREE = re.compile(r"(?<![A-Za-z0-9_'])(?:[A-Z](?![A-Za-z0-9_'])|\([A-Za-z]\))")  # Han and punctuation are borders too
 ARTICLE = re.compile(r"\s+(?!or\b|and\b)[A-Za-z]")  # "A dog", "I think", but not "A or B"
 LEADING = re.compile(r"(?:\W|\b(?:option|choice|letter)\b){0,9}([A-Za-z])(?![A-Za-z0-9_'])", re.IGNORECASE)
 FURTHER = re.compile(r"\W{0,3}(?:or|and|或|和)?\W{0,3}[A-Z](?![A-Za-z0-9_'])")
@@ -235,7 +235,7 @@ def _named(clause: str) -> Iterator[str]:
     for match in FREE.finditer(clause):
         article = match[0] in "AI" and ARTICLE.match(clause, match.end())
         if not article and not (negation and negation.start() < match.start()):
-            yield match[0]
+            yield match[0].strip("()").upper()
 
 
 # Points

@@ -11,9 +11,12 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .fused_swiglu import combine, down_backward, up_swiglu
-from .grouped_gemm import choose_block_m, multiply_rows, weight_gradient
+from .combine import combine
+from .down_backward import down_backward
+from .grouped_gemm import multiply_rows, weight_gradient
 from .routing import RoutingPlan, route
+from .tiles import choose_block_m
+from .up_swiglu import up_swiglu
 
 GradBuffers = tuple[torch.Tensor, torch.Tensor]
 

@@ -62,18 +62,9 @@ def _histogram_kernel(
 
 @triton.jit
 def _scan_kernel(
-    counts,
-    offsets,
-    tile_expert,
-    tile_row,
-    num_tiles,
-    num_blocks,
-    max_tiles,
-    NUM_EXPERTS: tl.constexpr,
-    E: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    CHUNK: tl.constexpr,
-):
+    counts, plan, num_blocks, max_tiles,
+    NUM_EXPERTS: tl.constexpr, E: tl.constexpr, BLOCK_M: tl.constexpr, CHUNK: tl.constexpr,
+):  # fmt: skip
     """One program: offsets from the counts, counts turned into bases in place, then the tile map."""
     experts = tl.arange(0, E)
     real = experts < NUM_EXPERTS
@@ -81,8 +72,8 @@ def _scan_kernel(
     for first in range(0, num_blocks, CHUNK):
         total += tl.sum(_load_counts(counts, first, num_blocks, NUM_EXPERTS, E, CHUNK), axis=0)
     begin = tl.cumsum(total, axis=0) - total  # exclusive
-    tl.store(offsets + experts, begin, mask=real)
-    tl.store(offsets + NUM_EXPERTS, tl.sum(total, axis=0))
+    tl.store(plan.offsets + experts, begin, mask=real)
+    tl.store(plan.offsets + NUM_EXPERTS, tl.sum(total, axis=0))
 
     running = begin
     for first in range(0, num_blocks, CHUNK):
@@ -95,15 +86,15 @@ def _scan_kernel(
 
     tiles = (total + BLOCK_M - 1) // BLOCK_M
     last_tile = tl.cumsum(tiles, axis=0)  # one past the last tile of every expert
-    tl.store(num_tiles, tl.sum(tiles, axis=0))
+    tl.store(plan.num_tiles, tl.sum(tiles, axis=0))
     for first in range(0, max_tiles, CHUNK):
         tile = first + tl.arange(0, CHUNK)
         # The tile's expert is the number of experts whose tiles all come earlier.
         expert = tl.sum(((last_tile[None, :] <= tile[:, None]) & real[None, :]).to(tl.int32), axis=1)
         mine = experts[None, :] == expert[:, None]
         row = tl.sum(tl.where(mine, (begin - (last_tile - tiles) * BLOCK_M)[None, :], 0), axis=1) + tile * BLOCK_M
-        tl.store(tile_expert + tile, tl.where(expert < NUM_EXPERTS, expert, -1), mask=tile < max_tiles)
-        tl.store(tile_row + tile, row, mask=tile < max_tiles)
+        tl.store(plan.tile_expert + tile, tl.where(expert < NUM_EXPERTS, expert, -1), mask=tile < max_tiles)
+        tl.store(plan.tile_row + tile, row, mask=tile < max_tiles)
 
 
 @triton.jit
@@ -116,18 +107,9 @@ def _load_counts(counts, first, num_blocks, NUM_EXPERTS: tl.constexpr, E: tl.con
 
 @triton.jit
 def _place_kernel(
-    expert_of_slot,
-    base,
-    token_of_row,
-    slot_of_row,
-    row_of_slot,
-    num_slots,
-    TOP_K: tl.constexpr,
-    NUM_EXPERTS: tl.constexpr,
-    E: tl.constexpr,
-    BLOCK: tl.constexpr,
-    STEP: tl.constexpr,
-):
+    expert_of_slot, base, plan, num_slots,
+    TOP_K: tl.constexpr, NUM_EXPERTS: tl.constexpr, E: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+):  # fmt: skip
     """Give every slot of a block its row: base of its expert plus its rank among the block's slots of that expert."""
     block = tl.program_id(0)
     experts = tl.arange(0, E)
@@ -138,9 +120,9 @@ def _place_kernel(
         one_hot = (expert[:, None] == experts[None, :]).to(tl.int32)
         earlier = tl.cumsum(one_hot, axis=0) - one_hot
         row = tl.sum(one_hot * (running[None, :] + earlier), axis=1)
-        tl.store(row_of_slot + slot, row, mask=slot < num_slots)
-        tl.store(slot_of_row + row, slot, mask=slot < num_slots)
-        tl.store(token_of_row + row, slot // TOP_K, mask=slot < num_slots)
+        tl.store(plan.row_of_slot + slot, row, mask=slot < num_slots)
+        tl.store(plan.slot_of_row + row, slot, mask=slot < num_slots)
+        tl.store(plan.token_of_row + row, slot // TOP_K, mask=slot < num_slots)
         running += tl.sum(one_hot, axis=0)
 
 
@@ -163,30 +145,19 @@ def route(topk_idx: torch.Tensor, num_experts: int, block_m: int) -> RoutingPlan
     def ints(*shape: int) -> torch.Tensor:
         return torch.empty(shape, dtype=torch.int32, device=device)
 
-    expert_of_slot = topk_idx.contiguous()
-    counts, offsets = ints(num_blocks, num_experts), ints(num_experts + 1)
-    token_of_row, slot_of_row, row_of_slot = ints(num_slots), ints(num_slots), ints(num_slots)
-    tile_expert, tile_row, num_tiles = ints(max_tiles), ints(max_tiles), ints(1)
+    plan = RoutingPlan(
+        offsets=ints(num_experts + 1), token_of_row=ints(num_slots), slot_of_row=ints(num_slots),
+        row_of_slot=ints(num_slots), tile_expert=ints(max_tiles), tile_row=ints(max_tiles), num_tiles=ints(1),
+        block_m=block_m,
+    )  # fmt: skip
+    expert_of_slot, counts = topk_idx.contiguous(), ints(num_blocks, num_experts)
     sizes = {"NUM_EXPERTS": num_experts, "E": padded}
+    chunk = max(16, min(128, 8192 // padded))
     if num_blocks:
         _histogram_kernel[(num_blocks,)](expert_of_slot, counts, num_slots, **sizes, BLOCK=SLOTS_PER_BLOCK)
-    chunk = max(16, min(128, 8192 // padded))
-    _scan_kernel[(1,)](
-        counts,
-        offsets,
-        tile_expert,
-        tile_row,
-        num_tiles,
-        num_blocks,
-        max_tiles,
-        **sizes,
-        BLOCK_M=block_m,
-        CHUNK=chunk,
-        num_warps=8,
-    )
+    _scan_kernel[(1,)](counts, plan, num_blocks, max_tiles, **sizes, BLOCK_M=block_m, CHUNK=chunk, num_warps=8)
     if num_blocks:
-        outputs = (token_of_row, slot_of_row, row_of_slot)
         _place_kernel[(num_blocks,)](
-            expert_of_slot, counts, *outputs, num_slots, top_k, **sizes, BLOCK=SLOTS_PER_BLOCK, STEP=min(128, chunk)
+            expert_of_slot, counts, plan, num_slots, top_k, **sizes, BLOCK=SLOTS_PER_BLOCK, STEP=min(128, chunk)
         )
-    return RoutingPlan(offsets, token_of_row, slot_of_row, row_of_slot, tile_expert, tile_row, num_tiles, block_m)
+    return plan

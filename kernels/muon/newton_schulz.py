@@ -18,18 +18,16 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from ..common import INTERPRET, card
+from ..common import card
+from ..tiles import dot
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 EPS = 1e-7
 RESTART = 2  # iterations before the Gram matrix is computed anew
 ALIGNMENT = 8  # descriptors need rows of a multiple of 16 bytes
 
-# Tile sizes (rows, columns, depth), warps and pipeline stages; the symmetric product needs square tiles.
-SYMMETRIC_CONFIG = {"BLOCK": 128, "BLOCK_K": 64, "num_warps": 4, "num_stages": 3}
-PRODUCT_CONFIG = {"BLOCK_M": 128, "BLOCK_N": 256, "BLOCK_K": 64, "num_warps": 8, "num_stages": 3}
 NORMALISE_BLOCK = 64
-OUTSIDE = 2**30  # a row beyond every matrix: descriptors do not write there
+OUTSIDE = tl.constexpr(2**30)  # a row beyond every matrix: descriptors do not write there
 
 
 @triton.jit
@@ -59,14 +57,6 @@ def _normalise_kernel(
 
 
 @triton.jit
-def _dot(a, b, acc, INTERPRET: tl.constexpr):
-    """acc + a @ b; fp32 operands in full precision, 16-bit ones on the tensor cores."""
-    if INTERPRET:
-        a, b = a.to(tl.float32), b.to(tl.float32)
-    return tl.dot(a, b, acc, input_precision="ieee")
-
-
-@triton.jit
 def _triangle(tile):
     """Row and column of the tile-th tile on or below the diagonal, counted row by row."""
     row = ((tl.sqrt(8.0 * tile + 1.0) - 1.0) / 2.0).to(tl.int32)
@@ -78,7 +68,7 @@ def _triangle(tile):
 @triton.jit
 def _symmetric_kernel(
     a_desc, b_desc, added_desc, out_desc, K, tiles_per_matrix, alpha, beta, diagonal, HAS_ADDED: tl.constexpr,
-    BLOCK: tl.constexpr, BLOCK_K: tl.constexpr, OUTSIDE: tl.constexpr, INTERPRET: tl.constexpr,
+    BLOCK: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """out = alpha A B^T + beta added + diagonal I for a product known to be symmetric: lower tiles, then mirrored."""
     matrix = tl.program_id(0) // tiles_per_matrix  # matrix-major, so that one Gram matrix stays in L2
@@ -87,7 +77,7 @@ def _symmetric_kernel(
     for k in tl.range(0, K, BLOCK_K):
         a = a_desc.load([matrix, row * BLOCK, k]).reshape(BLOCK, BLOCK_K)
         b = b_desc.load([matrix, column * BLOCK, k]).reshape(BLOCK, BLOCK_K)
-        acc = _dot(a, b.T, acc, INTERPRET)
+        acc = dot(a, b.T, acc)
     acc = acc * alpha
     if HAS_ADDED:
         added = added_desc.load([matrix, row * BLOCK, column * BLOCK]).reshape(BLOCK, BLOCK)
@@ -103,7 +93,7 @@ def _symmetric_kernel(
 @triton.jit
 def _product_kernel(
     a_desc, x_desc, out_desc, K, tiles_n, tiles_per_matrix, tiles,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, INTERPRET: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """out = A X with A (B, n, n), X (B, n, m).
 
@@ -118,7 +108,7 @@ def _product_kernel(
         for k in tl.range(0, K, BLOCK_K):
             a = a_desc.load([matrix, row, k]).reshape(BLOCK_M, BLOCK_K)
             x = x_desc.load([matrix, k, column]).reshape(BLOCK_K, BLOCK_N)
-            acc = _dot(a, x, acc, INTERPRET)
+            acc = dot(a, x, acc)
         out_desc.store([matrix, row, column], acc.to(out_desc.dtype).reshape(1, BLOCK_M, BLOCK_N))
 
 
@@ -142,29 +132,16 @@ def symmetric_product(
     batch, n, depth = a.shape
     out = a.new_empty(batch, n, n)
     words = a.element_size() // 2  # fp32 tiles must be half as deep to fit
-    block, block_k = _tile(n, SYMMETRIC_CONFIG["BLOCK"]), _tile(depth, SYMMETRIC_CONFIG["BLOCK_K"] // words)
+    block, block_k = _tile(n, 128), _tile(depth, 64 // words)
     side = triton.cdiv(n, block)
     per_matrix = side * (side + 1) // 2
-    operand = [1, block, block_k]
-    square = [1, block, block]
+    operand, square = [1, block, block_k], [1, block, block]
+    pairs = [(a, operand), (b, operand), (out if added is None else added, square), (out, square)]
     _symmetric_kernel[(batch * per_matrix,)](
-        TensorDescriptor.from_tensor(a, operand),
-        TensorDescriptor.from_tensor(b, operand),
-        TensorDescriptor.from_tensor(out if added is None else added, square),
-        TensorDescriptor.from_tensor(out, square),
-        depth,
-        per_matrix,
-        alpha,
-        beta,
-        diagonal,
-        HAS_ADDED=added is not None,
-        BLOCK=block,
-        BLOCK_K=block_k,
-        OUTSIDE=OUTSIDE,
-        INTERPRET=INTERPRET,
-        num_warps=SYMMETRIC_CONFIG["num_warps"],
-        num_stages=SYMMETRIC_CONFIG["num_stages"],
-    )
+        *[TensorDescriptor.from_tensor(tensor, tile) for tensor, tile in pairs],
+        depth, per_matrix, alpha, beta, diagonal,
+        HAS_ADDED=added is not None, BLOCK=block, BLOCK_K=block_k, num_warps=4, num_stages=3,
+    )  # fmt: skip
     return out
 
 
@@ -172,27 +149,17 @@ def product(a: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """A X for A (B, n, n) and X (B, n, m); 2 n^2 m FLOP a matrix."""
     batch, n, m = x.shape
     out = torch.empty_like(x)
-    config = PRODUCT_CONFIG
     words = x.element_size() // 2
-    block_m, block_n = _tile(n, config["BLOCK_M"]), _tile(m, config["BLOCK_N"] // words)
-    block_k = _tile(n, config["BLOCK_K"] // words)
+    block_m, block_n, block_k = _tile(n, 128), _tile(m, 256 // words), _tile(n, 64 // words)
     tiles_n = triton.cdiv(m, block_n)
     per_matrix = triton.cdiv(n, block_m) * tiles_n
-    _product_kernel[(min(batch * per_matrix, card(x.device).multiprocessors),)](
-        TensorDescriptor.from_tensor(a, [1, block_m, block_k]),
-        TensorDescriptor.from_tensor(x, [1, block_k, block_n]),
-        TensorDescriptor.from_tensor(out, [1, block_m, block_n]),
-        n,
-        tiles_n,
-        per_matrix,
-        batch * per_matrix,
-        BLOCK_M=block_m,
-        BLOCK_N=block_n,
-        BLOCK_K=block_k,
-        INTERPRET=INTERPRET,
-        num_warps=config["num_warps"],
-        num_stages=config["num_stages"],
-    )
+    tiles = batch * per_matrix
+    pairs = [(a, [1, block_m, block_k]), (x, [1, block_k, block_n]), (out, [1, block_m, block_n])]
+    _product_kernel[(min(tiles, card(x.device).multiprocessors),)](
+        *[TensorDescriptor.from_tensor(tensor, tile) for tensor, tile in pairs],
+        n, tiles_n, per_matrix, tiles,
+        BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, num_warps=8, num_stages=3,
+    )  # fmt: skip
     return out
 
 

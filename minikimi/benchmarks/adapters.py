@@ -47,7 +47,7 @@ def mmmu(row: Row, source: Source, _: Path, where: str) -> list[Item]:
     content, order = interleaved(text, images)
     name = str(field(row, "id", where))
     if options:
-        score: Any = partial(score_mmmu, answer=answer, options=lettered, item_id=name)
+        score: Any = partial(score_mmmu, answer=str(answer), options=lettered, item_id=name)
     else:
         score = partial(score_open, references=answer)
     return [Item(name, content, order, answer, score, about={"subfield": row.get("subfield", "")})]

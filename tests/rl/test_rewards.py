@@ -88,7 +88,7 @@ def test_a_reward_is_declared_once_and_found_by_its_name(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("name", ["exakt", "os.system", "rl_toys.half", "antigravity.geohash", "", "exact\n"])
 def test_a_name_is_never_imported(name: str) -> None:
     """A run's settings may come from anywhere: what is not in the table is refused, in one line, and nothing loaded."""
-    with pytest.raises(UserError, match="unknown reward .* choose exact, point, correct, format") as caught:
+    with pytest.raises(UserError, match=r"unknown reward .* choose exact, point, correct, format") as caught:
         reward_function(name)
     assert "\n" not in str(caught.value) and "antigravity" not in sys.modules
 
