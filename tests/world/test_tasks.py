@@ -54,7 +54,7 @@ def test_groups_part_the_tasks():
     assert sorted(task for group in groups for task in tasks_of(group)) == sorted(TASKS)
     with pytest.raises(UserError, match="'poem'"):
         group_of("poem")
-    with pytest.raises(UserError, match=r"group 'poems'.*pictures"):
+    with pytest.raises(UserError, match=r"'poems'.*pictures"):
         tasks_of("poems")
 
 
