@@ -36,6 +36,6 @@ def nano_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = base / "nano_run"
     with FileLock(base / "nano_run.lock"):
         if not (run / "report.html").is_file():
-            command = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--run", str(run)]
+            command = [sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--run", str(run)]
             subprocess.run(command, check=True, timeout=280, capture_output=True)
     return run

@@ -4,9 +4,9 @@
 
 writes `RUN/benchmarks/mmmu.json` (`runs/evaluate-NAME/benchmarks/mmmu.json` for a model that is no run): for every item
 the raw output, the parsed answer, the branch of the parser that found it and both scores, and over all of them
-`official` and `strict` (shares, 0 to 1, with 95 % bootstrap intervals), `policy` (how each of the two counts), the
-parse-failure rate and n. A prompt longer than the model's context is not asked (`asked: false`): wrong, without dice,
-and counted in `not_asked`. No judge is asked; the file says so.
+`official` and `strict` (shares, 0 to 1, with 95 % bootstrap intervals), `policy` (how each of the two counts: whose
+program, and in which version), the parse-failure rate and n. A prompt longer than the model's context is not asked
+(`asked: false`): wrong, without dice, and counted in `not_asked`. No judge is asked; the file says so.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from minikimi.answers import without_thinking
 from minikimi.benchmarks.adapters import ADAPTERS
 from minikimi.benchmarks.item import Item, Score
 from minikimi.benchmarks.mmlongbench import f1
+from minikimi.benchmarks.references import REFERENCES
 from minikimi.benchmarks.rows import load_rows
 from minikimi.errors import UserError
 from minikimi.evaluation.ask import fits, generate
@@ -41,8 +42,12 @@ from minikimi.report.score_table import percent
 SOURCES = CONFIGS / "benchmarks.yaml"
 AT_ONCE = 16  # items whose pictures are held in memory together
 ROOM = {"chat": 64, "think": 1024}  # new tokens by form, where none are asked for
-POLICIES = {"official": "the published rule", "strict": "exact"}
-MMBENCH_POLICIES = {"official": "circular, dice for the unreadable", "strict": "circular, exact"}
+EXTRAS = {  # what some benchmarks count beside
+    "paper": "by the paper's formula",
+    "vanilla": "vanilla (first rotation, dice)",
+    "f1": "F1",
+    "f1_strict": "F1, strict",
+}
 
 
 def source_of(name: str) -> dict[str, Any]:
@@ -57,8 +62,16 @@ def items(name: str, data: Path | None = None, limit: int | None = None) -> Iter
     """The items of the first `limit` rows. Pages and videos are looked for in `data`, or here if it is not given."""
     source = source_of(name)
     folder = (data if data and data.is_dir() else data.parent if data else None) or Path()
-    for number, row in enumerate(islice(load_rows(name, source, data), limit)):
-        yield from ADAPTERS[name](row, source, folder, f"{name}, row {number}")
+    for row in islice(load_rows(name, source, data), limit):
+        yield from ADAPTERS[name](row, source, folder, f"{name}, {row['_place']}")
+
+
+def check_references(name: str, data: Path | None, limit: int | None) -> None:
+    """Read what the answers will be compared with. Raises `UserError` for the first reference that cannot be used, so
+    that no answer is lost to it.
+    """
+    for row in islice(load_rows(name, source_of(name), data), limit):
+        REFERENCES[name](row, f"{name}, {row['_place']}")
 
 
 def score_output(item: Item, output: str) -> Score:
@@ -84,6 +97,7 @@ def run_benchmark(
     """Ask and score all items; returns what `RUN/benchmarks/NAME.json` holds. In the form `think`, ◁think▷ is written
     for the model and counts as part of its output. max_new_tokens: 64 in `chat`, 1024 in `think` if None.
     """
+    check_references(name, data, limit)
     room = ROOM[form] if max_new_tokens is None else max_new_tokens
     begun = processor.tokenizer.encode(THINK) if form == "think" else []
     stream, answered = items(name, data, limit), []
@@ -114,6 +128,7 @@ def record(item: Item, output: str | None) -> dict[str, Any]:
         "branch": score.branch,
         "official": score.official,
         "strict": score.strict,
+        "paper": score.paper,
         "answer": item.answer,
         **item.about,
     }
@@ -121,14 +136,15 @@ def record(item: Item, output: str | None) -> dict[str, Any]:
 
 def summary(name: str, answered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Shares over all questions; items of one group count once, as their worst. For MMBench also `vanilla`, which
-    looks at the first rotation only; for MMLongBench-Doc also F1.
+    looks at the first rotation only; for MMLongBench-Doc also F1; `paper` where a paper and its program disagree.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for line in answered:
         groups.setdefault(line["group"], []).append(line)
     asked = [line for line in answered if line["asked"]]
     result: dict[str, Any] = {"n": len(groups), "asked": len(asked), "not_asked": len(answered) - len(asked)}
-    result["policy"] = MMBENCH_POLICIES if name == "mmbench" else POLICIES
+    circular = "circular, " if name == "mmbench" else ""
+    result["policy"] = {"official": f"{circular}{source_of(name)['program']}", "strict": f"{circular}exact"}
     for policy in ("official", "strict"):
         values = [min(line[policy] for line in group) for group in groups.values()]
         result[policy] = float(np.mean(values))
@@ -138,8 +154,11 @@ def summary(name: str, answered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if name == "mmbench":
         result["vanilla"] = float(np.mean([group[0]["official"] for group in groups.values()]))
     if name == "mmlongbench":
-        columns = ([line[key] for line in answered] for key in ("official", "answer", "parsed"))
-        result["f1"] = f1(*columns)
+        wanted, given = ([line[key] for line in answered] for key in ("answer", "parsed"))
+        result["f1"] = f1([line["official"] for line in answered], wanted, given)
+        result["f1_strict"] = f1([line["strict"] for line in answered], wanted, given, strict=True)
+    if any(line.get("paper") is not None for line in answered):
+        result["paper"] = float(np.mean([line["paper"] or 0.0 for line in answered]))
     return result
 
 
@@ -153,7 +172,7 @@ def benchmark_table(result: Mapping[str, Any]) -> Table:
         shares = (percent(result[policy]), f"{100 * low:.0f} – {100 * high:.0f} %")
         left = (percent(result["parse_failures"]), str(result["not_asked"]))
         table.add_row(f"{policy} ({meaning})", *shares, str(result["n"]), *left)
-    for extra, label in (("vanilla", "vanilla (first rotation, dice)"), ("f1", "F1")):
+    for extra, label in EXTRAS.items():
         if extra in result:
             table.add_row(label, percent(result[extra]), "", str(result["n"]))
     return table

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minikimi.evaluation.minis import BENCHMARKS, Outcome
+from minikimi.evaluation.minis import Outcome
+from minikimi.world import TASKS
 
 
 def choose(outcomes: Mapping[str, Sequence[Outcome]], count: int) -> list[Outcome]:
@@ -40,14 +41,13 @@ def save_samples(run: Path, outcomes: Mapping[str, Sequence[Outcome]], count: in
     """
     shutil.rmtree(run / "samples", ignore_errors=True)
     (run / "samples").mkdir()
-    benchmark_of = {task: benchmark.name for benchmark in BENCHMARKS for task in benchmark.tasks}
     return [
-        entry(run, f"samples/{number:02d}", outcome, benchmark_of.get(outcome.sample.task, "extra"))
+        entry(run, f"samples/{number:02d}", outcome)
         for number, outcome in enumerate(sorted(choose(outcomes, count), key=lambda o: len(o.sample.images) != 1))
     ]
 
 
-def entry(run: Path, stem: str, outcome: Outcome, benchmark: str) -> dict[str, Any]:
+def entry(run: Path, stem: str, outcome: Outcome) -> dict[str, Any]:
     """One conversation, its pictures saved as `stem`.png, or `stem`-1.png and so on where there are several."""
     sample = outcome.sample
     names = [f"{stem}.png"] if len(sample.images) == 1 else [f"{stem}-{i + 1}.png" for i in range(len(sample.images))]
@@ -55,7 +55,7 @@ def entry(run: Path, stem: str, outcome: Outcome, benchmark: str) -> dict[str, A
         image.save(run / name)
     return {
         "task": sample.task,
-        "benchmark": benchmark,
+        "benchmark": TASKS[sample.task].benchmark,
         "question": sample.question,
         "answer": outcome.verdict.answer or "",
         "truth": sample.answer,

@@ -53,7 +53,7 @@ def triton_chosen(x: Tensor) -> bool:
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) in float32, cast to x's dtype, times weight. x (..., D), weight (D,)."""
     if triton_chosen(x):
-        return kernel("norms", "rms_norm")(x, weight, eps)
+        return kernel("elementwise.norms", "rms_norm")(x, weight, eps)
     normed = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
     return normed.to(x.dtype) * weight
 
@@ -61,7 +61,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 def rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn the adjacent channel pairs of x (T, H, d) by the angles of (T, d/2); see `model/rope.py`."""
     if triton_chosen(x):
-        return kernel("rotary", "rotary")(x, cos, sin)
+        return kernel("elementwise.rotary", "rotary")(x, cos, sin)
     return apply_rotary(x, cos, sin)
 
 
@@ -87,7 +87,7 @@ def vision_attention(qkv: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, 
     """
     if triton_chosen(qkv):
         (qkv,) = _lowered(qkv)
-        return kernel("vision_attention", "vision_attention")(qkv, cos, sin, cu_seqlens, max_seqlen)
+        return kernel("vision.attention", "vision_attention")(qkv, cos, sin, cu_seqlens, max_seqlen)
     q, k, v = qkv.unbind(1)
     q, k = apply_rotary(q, cos, sin), apply_rotary(k, cos, sin)
     return segment_attention(q, k, v, cu_seqlens, q.shape[-1] ** -0.5, causal=False)
@@ -110,7 +110,7 @@ def mla_attention(
     """
     if triton_chosen(q_nope):
         parts = _lowered(q_nope, q_rope, k_nope, k_rope, v)
-        return kernel("mla_attention", "mla_attention")(*parts, cu_seqlens, max_seqlen, scale)
+        return kernel("attention.mla", "mla_attention")(*parts, cu_seqlens, max_seqlen, scale)
     q = torch.cat([q_nope, q_rope], dim=-1)
     k = torch.cat([k_nope, repeat(k_rope, "t d -> t h d", h=q.shape[1])], dim=-1)
     return segment_attention(q, k, v, cu_seqlens, scale, causal=True)
@@ -128,7 +128,7 @@ def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor,
     q_latent (B, H, R), q_rope (B, H, d_rope), cache (B, L, R + d_rope) to (B, H, R).
     """
     if triton_chosen(q_latent):
-        return kernel("mla_decode", "mla_decode")(q_latent, q_rope, cache, lengths, scale)
+        return kernel("attention.mla_decode", "mla_decode")(q_latent, q_rope, cache, lengths, scale)
     q = torch.cat([q_latent, q_rope], dim=-1)
     scores = torch.einsum("bhr,blr->bhl", q, cache.to(q.dtype))
     weights = masked_softmax(scores.float() * scale, lengths).to(q.dtype)
@@ -145,7 +145,7 @@ def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tenso
     if triton_chosen(x):
         x_low, *experts = _lowered(x, gate_up_proj, down_proj)
         decoding = len(x) <= DECODE_TOKENS and not torch.is_grad_enabled()
-        run = kernel("moe_decode", "moe_decode") if decoding else kernel("moe", "moe_experts")
+        run = kernel("moe.decode", "moe_decode") if decoding else kernel("moe.experts", "moe_experts")
         return run(x_low, indices, weights, *experts).to(x.dtype)
     top_k, num_experts = indices.shape[1], len(gate_up_proj)
     order = indices.flatten().argsort(stable=True)  # (T*K,) slots, expert by expert
@@ -168,7 +168,7 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, ignore_
     """
     if triton_chosen(hidden):
         hidden, weight = _lowered(hidden, weight)
-        return kernel("linear_cross_entropy", "linear_cross_entropy")(hidden, weight, labels, ignore_index)
+        return kernel("loss.linear_cross_entropy", "linear_cross_entropy")(hidden, weight, labels, ignore_index)
     keep = labels != ignore_index
     hidden, labels = hidden[keep], labels[keep]
     total = (hidden.sum() + weight[0, 0]) * 0.0

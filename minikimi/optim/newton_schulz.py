@@ -65,5 +65,5 @@ def orthogonalise(matrices: Tensor, steps: int, dtype: torch.dtype | None) -> Te
     The kernel (fp16, triangular tiles) is for CUDA, and where no `dtype` is asked for.
     """
     if dtype is None and matrices.is_cuda and ops.triton_chosen(matrices):
-        return ops.kernel("newton_schulz", "newton_schulz")(matrices, steps).to(matrices.dtype)
+        return ops.kernel("muon.newton_schulz", "newton_schulz")(matrices, steps).to(matrices.dtype)
     return newton_schulz(matrices, steps, dtype)

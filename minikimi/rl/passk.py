@@ -14,6 +14,7 @@ from math import comb
 import numpy as np
 
 from minikimi.data import forms
+from minikimi.evaluation.statistics import bootstrap
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.rl.policy import Policy
@@ -47,18 +48,16 @@ class PassRates:
         return float(np.mean(self.values(k)))
 
 
-def bootstrap_mean(values: Sequence[float], draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+def interval(values: Sequence[float]) -> tuple[float, float]:
     """95 % interval of the mean over problems."""
-    array = np.asarray(values, dtype=float)
-    picks = np.random.default_rng(seed).integers(0, len(array), (draws, len(array)))
-    low, high = np.quantile(array[picks].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
+    low, high = bootstrap([values], draws=2000)
+    return low, high
 
 
 def gain(before: PassRates, after: PassRates, k: int = 1) -> tuple[float, float, float]:
     """(mean, low, high) of pass@k after minus before on the same problems, paired problem by problem."""
     differences = [b - a for a, b in zip(before.values(k), after.values(k), strict=True)]
-    return float(np.mean(differences)), *bootstrap_mean(differences)
+    return float(np.mean(differences)), *interval(differences)
 
 
 def sample_groups(

@@ -14,6 +14,8 @@ from minikimi.data.packing import PackedBatch
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Routing, sequence_aux_loss
 
+PARTS = ("vision_tower", "multi_modal_projector", "language_model")  # of the model; a stage trains some or all
+
 
 @dataclass
 class Loss:
@@ -32,7 +34,7 @@ class Objective(nn.Module, ABC):
 
     columns: tuple[str, ...] = ()
 
-    def __init__(self, train: Sequence[str]) -> None:
+    def __init__(self, train: Sequence[str] = PARTS) -> None:
         super().__init__()
         self.train_parts = tuple(train)
 
@@ -58,7 +60,9 @@ class NextToken(Objective):
         aux_loss: weight of the sequence balance loss; None takes `aux_loss_alpha` of the config.
     """
 
-    def __init__(self, train: list[str], aux_loss: float | None = None) -> None:
+    columns = ("loss_text", "loss_balance")
+
+    def __init__(self, train: Sequence[str] = PARTS, aux_loss: float | None = None) -> None:
         super().__init__(train)
         self.aux_loss = aux_loss
 

@@ -25,13 +25,11 @@ setup("01")
 # **Kimi-VL** is a vision-language model: it reads pictures and text, and answers in text. Its eye is called
 # **MoonViT**, a vision transformer that turns a picture into a row of vectors; a language model reads these vectors
 # between the words. We follow the report (arXiv 2504.07491) and the code and weights that Moonshot AI published with
-# it;
-# "released" always means these. This lesson is about what happens before the first layer.
+# it; "released" always means these. This lesson is about what happens before the first layer.
 #
 # How to work here: an exercise is a cell with a line `raise NotImplementedError`. Put your code in its place and run
-# the
-# cell. `check` says what it thinks of your answer and, if it is not right yet, goes on with the library's. When stuck:
-# `hint("1.1")`, then `hint("1.1", 2)`, at last `solution("1.1")`.
+# the cell. `check` says what it thinks of your answer and, if it is not right yet, goes on with the library's. When
+# stuck: `hint("1.1")`, then `hint("1.1", 2)`, at last `solution("1.1")`.
 #
 # ## A picture: three pictures, and what a square does to them
 #

@@ -93,9 +93,8 @@ for row in range(h):
 # @exercise 4.2
 #
 # For the patch at `(row, column)` of a grid that is `width` patches wide, return two numbers: which 2 × 2 block it
-# falls
-# into (blocks are numbered in raster order), and its place in there: 0 upper left, 1 upper right, 2 lower left, 3 lower
-# right.
+# falls into (blocks are numbered in raster order), and its place in there: 0 upper left, 1 upper right, 2 lower left, 3
+# lower right.
 
 
 # %%
@@ -140,8 +139,7 @@ print(loop_order(4, 6))
 # @exercise 4.3
 #
 # Write the body of the loop: numbers of the patches of one picture, block by block, and the `start` of the next
-# picture.
-# The refusal of odd grids is given.
+# picture. The refusal of odd grids is given.
 
 
 # %%
@@ -261,10 +259,9 @@ print("wrong order and the matrix's columns in that order too: equal")
 
 # %% [markdown]
 # So the order is **arbitrary, but not free**. Had the model been trained with the other order, it would be just as
-# good:
-# the first matrix can have its columns in any order. But it was trained with one, and its weights work with no other.
-# A misconception to drop: "the shapes fit and the loss falls, so the port is right." After some fine-tuning the loss
-# does fall again, and the damage is hidden.
+# good: the first matrix can have its columns in any order. But it was trained with one, and its weights work with no
+# other. A misconception to drop: "the shapes fit and the loss falls, so the port is right." After some fine-tuning the
+# loss does fall again, and the damage is hidden.
 #
 # ## The norm comes first
 #
@@ -322,10 +319,8 @@ print(f"median over blocks: {quietest(each).median():.2f} normed first, {quietes
 # ## The exact GELU
 #
 # Between the projector's two matrices stands **GELU**: $x$ times the probability $\Phi(x)$ that a standard normal
-# number
-# is smaller than $x$. There is an exact form, with the error function erf, and a fast approximation with tanh.
-# MoonViT's
-# blocks use the *approximation*, the projector the *exact* form.
+# number is smaller than $x$. There is an exact form, with the error function erf, and a fast approximation with tanh.
+# MoonViT's blocks use the *approximation*, the projector the *exact* form.
 #
 # $$\Phi(x) = \frac{1}{2} \left(1 + \mathrm{erf}(x / \sqrt{2})\right)$$
 #
@@ -450,8 +445,7 @@ for side in (448, 896):
 
 # %% [markdown]
 # The projector is a five-hundredth of the model. What it *saves* is much more: the language model reads a quarter of
-# the
-# tokens, so its matrices do a quarter of the work, the cache takes a quarter of the memory, and attention among a
+# the tokens, so its matrices do a quarter of the work, the cache takes a quarter of the memory, and attention among a
 # picture's own tokens a sixteenth.
 #
 # ## Takeaways

@@ -114,8 +114,7 @@ plt.show()
 #
 # where ROLE is system, user or assistant. There is nothing between two turns, and no token in front of a conversation.
 # An image in the content is `<|media_start|>` image `<|media_content|>` `<|media_pad|>` ... `<|media_end|>`, with
-# "image"
-# as an ordinary word.
+# "image" as an ordinary word.
 #
 # The names in brackets are not text. Each is one id that no text can produce:
 
@@ -317,9 +316,8 @@ pack_batch = check("7.5", pack_batch)
 #
 # Write both methods. `self.self_attn(normed, cos, sin, cu_seqlens, max_seqlen)` returns its output and the entries for
 # the cache (lesson 05); `max_seqlen` is the longest sequence's length. An `MoE` is called with `(h, pinned)` and
-# returns
-# its output and the routing; a dense MLP takes `h` alone, and its routing is `None`. (`pinned` is a given choice of
-# experts, or `None`. Just pass it on.)
+# returns its output and the routing; a dense MLP takes `h` alone, and its routing is `None`. (`pinned` is a given
+# choice of experts, or `None`. Just pass it on.)
 
 
 # %%
@@ -669,10 +667,9 @@ print("all fences: two islands. Text without bounds: the second reads the first.
 
 # %% [markdown]
 # **Read the masks.** Left: two islands. Each is a triangle (causal) plus a square where the picture is, because
-# *inside*
-# the tower every patch sees every other. Middle: the lower left rectangle fills; the second conversation reads the
-# first. Right: green spills over *both* ways, even from the later picture to the earlier conversation: the tower knows
-# no before and after.
+# *inside* the tower every patch sees every other. Middle: the lower left rectangle fills; the second conversation reads
+# the first. Right: green spills over *both* ways, even from the later picture to the earlier conversation: the tower
+# knows no before and after.
 #
 # ## Official names
 #

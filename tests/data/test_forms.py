@@ -135,7 +135,7 @@ def test_documents_keep_words_and_images_in_order() -> None:
         {"role": "user", "content": [*parts, {"type": "text", "text": "Which?"}]},
         {"role": "assistant", "content": "x"},
     ]
-    sample = Sample("a", "pages", turns, two, "x", "cat, dog")
+    sample = Sample("a", "pages", turns, two, "x", caption="cat, dog")
     encoded = encode(PROC, sample, "document")
     image = "<|media_start|>image<|media_content|>#<|media_end|>"
     assert written(encoded) == f"Page 1:{image}Page 2:{image}Which? x.\ncat, dog.[EOS]"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from minikimi.data.forms import prompt
 from minikimi.evaluation.ask import ask
-from minikimi.evaluation.minis import held_out, judge
+from minikimi.evaluation.minis import graded, held_out
 from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, until_closed
 from minikimi.evaluation.settings import settings
 from minikimi.model.kimi_vl import KimiVL
@@ -101,4 +101,4 @@ def test_asked_to_think_the_answer_is_what_follows() -> None:
     (ids,) = ask(model, PROCESSOR, [sample], 200, "think")
     assert str(PROCESSOR.decode(ids)) == f"{THINK}{sample.solution}{END_THINK}{sample.answer}"
     (ids,) = ask(model, PROCESSOR, [sample], 10, "think")  # too little room: it never answers
-    assert not judge(sample, str(PROCESSOR.decode(ids))).right
+    assert not graded(sample, str(PROCESSOR.decode(ids))).right

@@ -28,7 +28,7 @@ from minikimi.world import PictureWorld
 # Responses of up to 64 tokens in segments of 24, so that a checkpoint holds unfinished ones. An untrained model stops
 # with one token in 500, so some responses are shorter than others: that is what is learnt from.
 COMMAND = [
-    sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--stage", "rl", "--trainer.max_steps=12",
+    sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--stage", "rl", "--trainer.max_steps=12",
     "--data.settings.max_new_tokens=64", "--data.settings.segment=24", "--data.settings.problems=6",
     "--trainer.enable_progress_bar=false",
 ]  # fmt: skip
@@ -138,19 +138,6 @@ def test_responses_begin_with_the_opening_and_it_is_not_learnt(nano: Path) -> No
         assert r.ids[: len(opening)] == opening and r.start == len(opening) and len(r.ids) <= 12
     found = verified_solutions(model, processor, world, problems=2, samples=2, max_new_tokens=12)
     assert all(isinstance(s, Sample) and s.solution for s in found)
-
-
-def test_commands(nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "mean"
-    assert main(["long2short", "average", str(nano), str(nano), str(out)]) == 0
-    a, b = (load_file(d / "model.safetensors") for d in (nano, out))
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert main(["long2short", "average", str(nano), str(nano), str(out)]) == 2  # exists
-    few = ["--problems", "2", "--samples", "2", "--max-new-tokens", "8", "--task", "number"]
-    assert main(["long2short", "reject", str(nano), str(tmp_path / "short.jsonl"), *few]) == 2
-    assert main(["long2short", "dpo", str(nano), str(tmp_path / "dpo"), *few]) == 2
-    errors = capsys.readouterr().err
-    assert "exists already" in errors and "none of 2 problems was solved" in errors and "no pair of" in errors
 
 
 def test_dpo_trains_a_model_directory(nano: Path) -> None:
