@@ -14,6 +14,7 @@ from minikimi.processor.processor import Encoded
 from minikimi.rl.batch import RolloutBatch
 from minikimi.rl.engine import RolloutEngine
 from minikimi.rl.problems import ProblemPool
+from minikimi.rl.rewards import reward
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.sample import Sample, question_and_answer
 
@@ -53,12 +54,14 @@ class Questions:
         return Sample(f"q{i}", "half", question_and_answer(word, "x", 0), [], "x", facts=facts)
 
 
+@reward("half")
 def half(completions: Sequence[str], question: Sequence[str], **_: Any) -> list[float]:
     """The share of the letters that lie in the half that the question asks for."""
     wanted = [LETTERS[:30] if q.startswith("a") else LETTERS[30:] for q in question]
     return [sum(c in w for c in text) / max(len(text), 1) for text, w in zip(completions, wanted, strict=True)]
 
 
+@reward("even")
 def even(completions: Sequence[str], question: Sequence[str], **_: Any) -> list[float]:
     """0 on every problem of level 1 (`Z`); on those of level 2, 1 where the number of letters is even."""
     return [float(q.startswith("a") and len(text) % 2 == 0) for text, q in zip(completions, question, strict=True)]
@@ -66,7 +69,7 @@ def even(completions: Sequence[str], question: Sequence[str], **_: Any) -> list[
 
 def engine(model: KimiVL, steps: int = 8, source: Any = None, seed: int = 0, **settings: Any) -> RolloutEngine:
     """An engine on letters."""
-    defaults: dict[str, Any] = dict(problems=4, samples=4, max_new_tokens=10, rewards={"rl_toys.half": 1.0})
+    defaults: dict[str, Any] = dict(problems=4, samples=4, max_new_tokens=10, rewards={"half": 1.0})
     pool = ProblemPool(source or Questions(), 8, seed=seed)
     return RolloutEngine(model, Letters(), pool, RolloutSettings(**{**defaults, **settings}), steps)  # type: ignore[arg-type]
 

@@ -4,9 +4,9 @@
 
 writes `RUN/benchmarks/mmmu.json` (`runs/evaluate-NAME/benchmarks/mmmu.json` for a model that is no run): for every item
 the raw output, the parsed answer, the branch of the parser that found it and both scores, and over all of them
-`official` and `strict` (shares, 0 to 1, with 95 % bootstrap intervals), `policy` (how each of the two counts), the
-parse-failure rate and n. A prompt longer than the model's context is not asked (`asked: false`): wrong, without dice,
-and counted in `not_asked`. No judge is asked; the file says so.
+`official` and `strict` (shares, 0 to 1, with 95 % bootstrap intervals), `policy` (how each of the two counts: whose
+program, and in which version), the parse-failure rate and n. A prompt longer than the model's context is not asked
+(`asked: false`): wrong, without dice, and counted in `not_asked`. No judge is asked; the file says so.
 """
 
 from __future__ import annotations
@@ -23,32 +23,37 @@ from rich.progress import Progress
 from rich.table import Table
 
 from minikimi.answers import without_thinking
-from minikimi.benchmarks.adapters import ADAPTERS
+from minikimi.benchmarks.adapters import SCHEMAS
 from minikimi.benchmarks.item import Item, Score
 from minikimi.benchmarks.mmlongbench import f1
 from minikimi.benchmarks.rows import load_rows
 from minikimi.errors import UserError
-from minikimi.evaluation.ask import Prompt, chat_prompt, fits, generate
+from minikimi.evaluation.ask import fits, generate
 from minikimi.evaluation.facts import results_directory
 from minikimi.evaluation.statistics import bootstrap
-from minikimi.files import CONFIGS, model_directory, write_json
+from minikimi.files import CONFIGS, write_json
+from minikimi.load import load
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor.processor import Processor
+from minikimi.processor.processor import Encoded, Processor
 from minikimi.processor.text.chat import THINK
 from minikimi.report.score_table import percent
 
 SOURCES = CONFIGS / "benchmarks.yaml"
 AT_ONCE = 16  # items whose pictures are held in memory together
 ROOM = {"chat": 64, "think": 1024}  # new tokens by form, where none are asked for
-POLICIES = {"official": "the published rule", "strict": "exact"}
-MMBENCH_POLICIES = {"official": "circular, dice for the unreadable", "strict": "circular, exact"}
+EXTRAS = {  # what some benchmarks count beside
+    "paper": "by the paper's formula",
+    "vanilla": "vanilla (first rotation, dice)",
+    "f1": "F1",
+    "f1_strict": "F1, strict",
+}
 
 
 def source_of(name: str) -> dict[str, Any]:
     """The entry of a benchmark in configs/benchmarks.yaml. Raises `UserError` for an unknown name."""
     sources = yaml.safe_load(SOURCES.read_text())
-    if name not in ADAPTERS or name not in sources:
-        raise UserError(f"unknown benchmark {name!r}; choose one of {', '.join(ADAPTERS)}")
+    if name not in SCHEMAS or name not in sources:
+        raise UserError(f"unknown benchmark {name!r}; choose one of {', '.join(SCHEMAS)}")
     return sources[name]
 
 
@@ -56,8 +61,16 @@ def items(name: str, data: Path | None = None, limit: int | None = None) -> Iter
     """The items of the first `limit` rows. Pages and videos are looked for in `data`, or here if it is not given."""
     source = source_of(name)
     folder = (data if data and data.is_dir() else data.parent if data else None) or Path()
-    for number, row in enumerate(islice(load_rows(name, source, data), limit)):
-        yield from ADAPTERS[name](row, source, folder, f"{name}, row {number}")
+    for row in islice(load_rows(name, source, data), limit):
+        yield from SCHEMAS[name].items(row, source, folder, f"{name}, {row['_place']}")
+
+
+def check_references(name: str, data: Path | None, limit: int | None) -> None:
+    """Read what the answers will be compared with. Raises `UserError` for the first reference that cannot be used, so
+    that no answer is lost to it.
+    """
+    for row in islice(load_rows(name, source_of(name), data), limit):
+        SCHEMAS[name].reference(row, f"{name}, {row['_place']}")
 
 
 def score_output(item: Item, output: str) -> Score:
@@ -65,9 +78,10 @@ def score_output(item: Item, output: str) -> Score:
     return item.score(without_thinking(output) or "")
 
 
-def prompt_of(processor: Processor, item: Item, begun: Sequence[int]) -> Prompt:
+def prompt_of(processor: Processor, item: Item, begun: Sequence[int]) -> Encoded:
     """The item as a turn of the user, and the ids `begun` of the answer."""
-    return chat_prompt(processor, [{"role": "user", "content": item.content}], item.images).followed_by(begun)
+    turns = [{"role": "user", "content": item.content}]
+    return processor.encode(turns, item.images, add_generation_prompt=True).followed_by(begun)
 
 
 def run_benchmark(
@@ -82,6 +96,7 @@ def run_benchmark(
     """Ask and score all items; returns what `RUN/benchmarks/NAME.json` holds. In the form `think`, ◁think▷ is written
     for the model and counts as part of its output. max_new_tokens: 64 in `chat`, 1024 in `think` if None.
     """
+    check_references(name, data, limit)
     room = ROOM[form] if max_new_tokens is None else max_new_tokens
     begun = processor.tokenizer.encode(THINK) if form == "think" else []
     stream, answered = items(name, data, limit), []
@@ -112,6 +127,7 @@ def record(item: Item, output: str | None) -> dict[str, Any]:
         "branch": score.branch,
         "official": score.official,
         "strict": score.strict,
+        "paper": score.paper,
         "answer": item.answer,
         **item.about,
     }
@@ -119,14 +135,15 @@ def record(item: Item, output: str | None) -> dict[str, Any]:
 
 def summary(name: str, answered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Shares over all questions; items of one group count once, as their worst. For MMBench also `vanilla`, which
-    looks at the first rotation only; for MMLongBench-Doc also F1.
+    looks at the first rotation only; for MMLongBench-Doc also F1; `paper` where a paper and its program disagree.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for line in answered:
         groups.setdefault(line["group"], []).append(line)
     asked = [line for line in answered if line["asked"]]
     result: dict[str, Any] = {"n": len(groups), "asked": len(asked), "not_asked": len(answered) - len(asked)}
-    result["policy"] = MMBENCH_POLICIES if name == "mmbench" else POLICIES
+    circular = "circular, " if name == "mmbench" else ""
+    result["policy"] = {"official": f"{circular}{source_of(name)['program']}", "strict": f"{circular}exact"}
     for policy in ("official", "strict"):
         values = [min(line[policy] for line in group) for group in groups.values()]
         result[policy] = float(np.mean(values))
@@ -136,8 +153,11 @@ def summary(name: str, answered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if name == "mmbench":
         result["vanilla"] = float(np.mean([group[0]["official"] for group in groups.values()]))
     if name == "mmlongbench":
-        columns = ([line[key] for line in answered] for key in ("official", "answer", "parsed"))
-        result["f1"] = f1(*columns)
+        wanted, given = ([line[key] for line in answered] for key in ("answer", "parsed"))
+        result["f1"] = f1([line["official"] for line in answered], wanted, given)
+        result["f1_strict"] = f1([line["strict"] for line in answered], wanted, given, strict=True)
+    if any(line.get("paper") is not None for line in answered):
+        result["paper"] = float(np.mean([line["paper"] or 0.0 for line in answered]))
     return result
 
 
@@ -151,7 +171,7 @@ def benchmark_table(result: Mapping[str, Any]) -> Table:
         shares = (percent(result[policy]), f"{100 * low:.0f} – {100 * high:.0f} %")
         left = (percent(result["parse_failures"]), str(result["not_asked"]))
         table.add_row(f"{policy} ({meaning})", *shares, str(result["n"]), *left)
-    for extra, label in (("vanilla", "vanilla (first rotation, dice)"), ("f1", "F1")):
+    for extra, label in EXTRAS.items():
         if extra in result:
             table.add_row(label, percent(result[extra]), "", str(result["n"]))
     return table
@@ -174,9 +194,8 @@ def evaluate_benchmark(
     for option, value in (("--limit", limit), ("--max-new-tokens", max_new_tokens)):
         if value is not None and value < 1:
             raise UserError(f"{option} {value}: give at least 1")
-    where, path = model_directory(model), results_directory(model) / "benchmarks" / f"{name}.json"
-    loaded = KimiVL.from_pretrained(where), Processor.from_pretrained(where)
-    result = run_benchmark(*loaded, name, data, limit, form, max_new_tokens)
+    path = results_directory(model) / "benchmarks" / f"{name}.json"
+    result = run_benchmark(*load(model), name, data, limit, form, max_new_tokens)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
     return result, path

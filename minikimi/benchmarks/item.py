@@ -14,14 +14,16 @@ from PIL import Image
 class Score:
     """What one output is worth, 0 to 1.
 
-    official: by the benchmark's own rule. strict: no luck, no leniency. parsed: the answer that was found, None if
-    nothing was. branch: which part of the rule found it.
+    official: by the program that the benchmark's module names. strict: by that and by the law of answers, without luck;
+    never more. parsed: the answer that was found, None if nothing was. branch: which part of the rule found it. paper:
+    by the formula of the benchmark's paper, where its program differs, else None.
     """
 
     official: float
     strict: float
     parsed: str | None
     branch: str
+    paper: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,24 @@
 """MathVista: extract, bring to the question's type, compare as text (lesson 15).
 
-The published program lets a language model extract the answer wherever the output is not already one. We have no
-judge: outputs that are no bare answer go through a fixed rule, named in the branch, so our `official` is that of the
-published comparison behind another extraction. `strict` takes bare answers only. Source: MathVista (arXiv 2310.02255).
+The program followed: MathVista 53d5258 (2025-09-28), arXiv 2310.02255. It lets a language model extract the answer
+wherever the output is not already one. We have no judge: outputs that are no bare answer are read by the law of
+answers, named in the branch, so our `official` is the published comparison behind another extraction. An empty output
+goes to the comparison as it does there, where the nearest of some choices is the shortest. `strict` takes bare answers
+only, and asks the law as well.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
+from minikimi import answers
+from minikimi.benchmarks.choices import LETTERS
 from minikimi.benchmarks.distance import edit_distance
 from minikimi.benchmarks.item import Score
 
-NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 MAX_DIGITS = 40
 
 
@@ -28,30 +32,29 @@ def number(text: str) -> float | None:
 
 
 def extract(output: str, choices: Sequence[str] | None, answer_type: str) -> tuple[str, str]:
-    """(answer, branch): a bare answer as it stands, else by rule: the letter of a choice, the last number, what follows
-    "answer is". Commas within numbers are left out.
+    """(answer, branch): a bare answer as it stands, else by the law of answers: the letter of a choice, the number or
+    the list that is stated; else the text that is.
     """
     output, numeric = output.strip(), not choices and answer_type in ("integer", "float")
-    bare = output.replace(",", "") if numeric else output
-    if number(bare) is not None if numeric else output in (choices or ()):
-        return bare, "bare"
     if not output:
         return output, "none"
-    quoted = re.search(r'answer is "?([^"\n]{1,200}?)"?\.?\s*$', output, re.IGNORECASE)
+    if number(output) is not None if numeric else output in (choices or ()):
+        return output, "bare"
     if choices:
-        own = letters_of(choices)  # "I think it is blue" says no I
-        bracketed = [letter.upper() for letter in re.findall(r"\(([A-Za-z])\)", output)]
-        for found in (bracketed, re.findall(r"(?<!\w)[A-Z](?!\w)", output)):
-            if letters := [letter for letter in found if letter in own]:
-                return letters[-1], "rule: letter"
-    elif numeric and (numbers := NUMBER.findall(bare)):
-        return numbers[-1], "rule: last number"
-    return (quoted[1].strip(), "rule: answer is") if quoted else (output, "rule: whole output")
+        if letter := answers.option_letter(output, dict(zip(LETTERS, choices, strict=False))):
+            return letter, "rule: letter"
+    elif numeric:
+        value = answers.stated_number(output)
+        return (output, "rule: whole output") if value is None else (decimal(value), "rule: number")
+    elif answer_type == "list" and (found := re.search(r"\[[^\[\]]*\]", answers.stated(output) or output)):
+        return found[0], "rule: list"
+    said = (answers.stated(output) or "").strip().split("\n")[0].removesuffix(".").strip('"')
+    return (said, "rule: answer is") if said else (output, "rule: whole output")
 
 
-def letters_of(choices: Sequence[str]) -> list[str]:
-    """The letters that stand for the choices: A, B, ..."""
-    return [chr(ord("A") + i) for i in range(len(choices))]
+def decimal(value: Fraction) -> str:
+    """A number as the published comparison can read it."""
+    return str(value.numerator) if value.denominator == 1 else str(float(value))
 
 
 def typed(text: str, choices: Sequence[str] | None, answer_type: str, precision: Any) -> str | None:
@@ -59,9 +62,9 @@ def typed(text: str, choices: Sequence[str] | None, answer_type: str, precision:
     text as it is.
     """
     if choices:
-        letters = letters_of(choices)
-        text = match[1].upper() if (match := re.search(r"\(([A-Za-z])\)", text)) else text
-        if text in letters:
+        letters = LETTERS[: len(choices)]
+        text = match[1].upper() if (match := re.search(r"\(([a-zA-Z])\)", text)) else text
+        if len(text) == 1 and text in letters:
             return choices[letters.index(text)]
         return min(choices, key=lambda choice: edit_distance(text, choice))
     if answer_type == "integer":
@@ -71,14 +74,19 @@ def typed(text: str, choices: Sequence[str] | None, answer_type: str, precision:
     return text
 
 
+def is_bare(output: str, choices: Sequence[str] | None, answer_type: str) -> bool:
+    """Whether the output is nothing but an answer by the law: a choice or its letter, a number, a text."""
+    if choices:
+        letter = re.fullmatch(r"\W{0,9}[A-Za-z]\W{0,9}", output.strip())
+        return output.strip() in choices or letter is not None
+    return answer_type not in ("integer", "float") or answers.number(output) is not None
+
+
 def score_mathvista(
     output: str, answer: str, choices: Sequence[str] | None, answer_type: str, precision: Any = None
 ) -> Score:
     """Official: the published comparison after extraction. Strict: a bare answer or option letter."""
     extracted, branch = extract(output, choices, answer_type)
-    if branch == "none":
-        return Score(0.0, 0.0, None, branch)
     official = typed(extracted, choices, answer_type, precision) == answer
-    letter = branch == "rule: letter" and re.fullmatch(r"\(?[A-Z]\)?\.?", output.strip()) is not None
-    plain = branch == "bare" or letter or (not choices and answer_type not in ("integer", "float"))
-    return Score(float(official), float(official and plain), extracted, branch)
+    strict = official and branch != "none" and is_bare(output, choices, answer_type)
+    return Score(float(official), float(strict), extracted or None, branch)

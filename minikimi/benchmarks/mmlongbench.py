@@ -2,9 +2,10 @@
 
 Int: equal. Float: within one percent or equal after rounding, also at 100 times or a hundredth (percentages). Str:
 cleaned, then exact for addresses, dates, pages and the like, else ANLS. List: sorted, of the same length, exact or the
-least ANLS. Some questions have no answer in the document; the answer to those is "Not answerable". Lists are read
-within limits: model output is never run. Source: arXiv 2407.01523 and its program, whose answer extraction by a
-language model we leave out.
+least ANLS. Some questions have no answer in the document; the answer to those is "Not answerable". The program
+followed: MMLongBench-Doc d73f0dc (2025-09-28), arXiv 2407.01523, without its extraction of the answer by a language
+model. Lists are read within limits where the program evaluates them, so what makes it stop is wrong here; model output
+is never run. `strict` is this rule *and* equality after cleaning.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Sequence
 from math import isclose
 
+from minikimi.answers import folded, normalise
 from minikimi.benchmarks.distance import relative_distance
 from minikimi.benchmarks.item import Score
 from minikimi.benchmarks.literals import literal_list
@@ -88,21 +90,28 @@ def compare_lists(wanted: Sequence[str], given: Sequence[str]) -> float:
 
 
 def score_mmlongbench(output: str, answer: object, answer_format: str) -> Score:
-    """Official: the published comparison. Strict: equal after cleaning, and a list written as one."""
+    """Official: the published comparison. Strict: the same, but nothing for what is not equal after cleaning."""
     given = output.strip()
     if not given:
         return Score(0.0, 0.0, None, "none")
     official = compare(answer, given, answer_format)
-    same = [clean(x) for x in as_list(answer)], [clean(x) for x in as_list(given)]
-    strict = float(sorted(same[0]) == sorted(same[1]))
-    return Score(official, strict, given, answer_format)
+    wanted, said = ([normalise(folded(clean(x))) for x in as_list(value)] for value in (answer, given))
+    return Score(official, official * (sorted(wanted) == sorted(said)), given, answer_format)
 
 
-def f1(scores: Sequence[float], wanted: Sequence[object], given: Sequence[str | None]) -> float:
-    """Harmonic mean of recall over the answerable questions and precision over those that were answered."""
-    none = clean(NOT_ANSWERABLE)
-    answerable = [score for score, answer in zip(scores, wanted, strict=True) if clean(answer) != none]
-    answered = sum(clean(answer) != none for answer in given)
+def refuses(text: str | None, strict: bool) -> bool:
+    """Whether a text says that the document does not tell: in exactly these words, or, strict, in any typography."""
+    if text is None or not strict:
+        return text == NOT_ANSWERABLE
+    return normalise(folded(text)).casefold() == NOT_ANSWERABLE.casefold()
+
+
+def f1(scores: Sequence[float], wanted: Sequence[object], given: Sequence[str | None], strict: bool = False) -> float:
+    """Harmonic mean of recall over the answerable questions and precision over those that were answered. The published
+    program takes "Not answerable." and "not answerable" for answers; strict: as refusals.
+    """
+    answerable = [score for score, answer in zip(scores, wanted, strict=True) if answer != NOT_ANSWERABLE]
+    answered = sum(not refuses(answer, strict) for answer in given)
     if not answerable or not answered or not sum(answerable):
         return 0.0
     recall, precision = sum(answerable) / len(answerable), sum(answerable) / answered

@@ -1,9 +1,11 @@
 """MMMU's open questions: candidates from the tails of sentences, compared by number or by containment (lesson 15).
 
 A candidate is what follows the last telling word ("so", "is", "answer", ...) of a sentence, and every number in it. A
-reference counts as found if it is *contained* in a candidate, so long answers are lucky: `strict` asks for equality.
-Source: the evaluation program of MMMU (arXiv 2311.16502). Candidates stay a list: a published harness once joined
-them into one string and then went through it letter by letter.
+reference counts as found if it is *contained* in a candidate, so long answers are lucky. The program followed:
+`parse_open_response` and `eval_open` of MMMU bb0b95a (2025-05-19), arXiv 2311.16502. Candidates stay a list: a
+published harness joined them into one string and went through it letter by letter.
+
+`strict` is that rule *and* the law of answers: what the output states as its answer equals a reference.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from minikimi.answers import plain, stated
 from minikimi.benchmarks.item import Score
 
 TELLING = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
@@ -68,12 +71,13 @@ def candidates(output: str) -> list[Value]:
 
 
 def score_open(output: str, references: Sequence[str]) -> Score:
-    """Official: a reference is contained in a candidate, or equal as a number. Strict: equal to a whole tail."""
+    """Official: a reference is contained in a candidate, or equal as a number. Strict: and equal to what is stated."""
     wanted = [value for reference in references for value in normalised(reference)]
     words = [value for value in wanted if isinstance(value, str)]
     found = candidates(output)
     official = any(any(w in c for w in words) if isinstance(c, str) else c in wanted for c in found)
-    whole = [value for text in tails(output) for value in normalised(text.rstrip("."))]
     parsed = tails(output)[-1]
+    said = [tail for tail in (stated(output), parsed) if tail is not None]
+    strict = official and any(value in wanted for tail in said for value in normalised(plain(tail)))
     branch = "none" if not parsed else "whole output" if parsed == output.strip().strip(".").lower() else "tail"
-    return Score(float(official), float(any(value in wanted for value in whole)), parsed or None, branch)
+    return Score(float(official), float(strict), parsed or None, branch)

@@ -12,7 +12,7 @@ import binascii
 import csv
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,20 @@ def local_rows(path: Path, split: str) -> Iterator[Row]:
     if not path.exists():
         raise UserError(f"{path}: not found; give --data the folder or file that holds the benchmark")
     if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
-        return saved_rows(path, split)
+        return placed(path.name, saved_rows(path, split))
     for pattern, read in (("*.parquet", parquet_rows), ("*.jsonl", jsonl_rows), ("*.tsv", tsv_rows)):
         files = sorted(path.rglob(pattern)) if path.is_dir() else [path] if path.match(pattern) else []
         if files:
             chosen = [file for file in files if names_split(file.relative_to(path), split)] or files
-            return (row for file in chosen for row in read(file))
+            names = {file: str(file.relative_to(path)) if path.is_dir() else file.name for file in chosen}
+            return (row for file in chosen for row in placed(names[file], read(file)))
     raise UserError(f"{path}: no saved data set, and no .parquet, .jsonl or .tsv file; give --data another path")
+
+
+def placed(file: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows, each with its place for errors: `rows.jsonl, row 3`, counted from 0."""
+    for number, row in enumerate(rows):
+        yield {**row, "_place": f"{file}, row {number}"}
 
 
 def names_split(path: Path, split: str) -> bool:
@@ -105,7 +112,7 @@ def hub_rows(name: str, source: Mapping[str, Any]) -> Iterator[Row]:
         except Exception as error:  # `datasets` raises a dozen kinds for one cause: the data is not there
             reasons.append(f"{repository}: {' '.join(str(error).split())[:80]}")
             continue
-        return (row for table in tables for row in undecoded(table))
+        return placed(repository, (row for table in tables for row in undecoded(table)))
     remedy = "go online once, or download it elsewhere and give --data PATH"
     raise UserError(f"{name} is not on this machine and no source opens ({'; '.join(reasons)}); {remedy}")
 

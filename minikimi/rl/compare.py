@@ -15,7 +15,7 @@ from minikimi.errors import UserError
 from minikimi.files import write_json
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.rl.passk import PassRates, bootstrap_mean, gain, pass_rates
+from minikimi.rl.passk import PassRates, gain, interval, pass_rates
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.world import PictureWorld
 
@@ -30,7 +30,7 @@ def compare(stage: Path, problems: int = 192) -> dict[str, Any]:
     The model before is the one that the stage's config.yaml names. Raises `UserError` if there was none, or it is gone.
     """
     config = yaml.safe_load((stage / "config.yaml").read_text())
-    start = config["model"].get("init_from")
+    start = config["model"]["start"].get("init_from")
     if start is None or not Path(start).is_dir():
         raise UserError(f"{stage}: the model it started from ({start}) is not there; nothing to compare with")
     settings = RolloutSettings(**config["data"]["settings"])
@@ -66,7 +66,7 @@ def summary(rates: PassRates) -> dict[str, Any]:
     """pass@1 with its interval, pass@k and the mean length of a response."""
     return {
         "pass@1": rates.pass_at(1),
-        "interval": list(bootstrap_mean(rates.values(1))),
+        "interval": list(interval(rates.values(1))),
         "pass@k": rates.pass_at(rates.samples),
         "tokens": sum(rates.tokens) / len(rates.tokens),
     }

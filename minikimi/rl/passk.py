@@ -13,9 +13,10 @@ from math import comb
 
 import numpy as np
 
+from minikimi.data import forms
+from minikimi.evaluation.statistics import bootstrap
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.rl.batch import encode_prompt
 from minikimi.rl.policy import Policy
 from minikimi.rl.response import Group, Response
 from minikimi.rl.rollout import rollout
@@ -47,18 +48,16 @@ class PassRates:
         return float(np.mean(self.values(k)))
 
 
-def bootstrap_mean(values: Sequence[float], draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+def interval(values: Sequence[float]) -> tuple[float, float]:
     """95 % interval of the mean over problems."""
-    array = np.asarray(values, dtype=float)
-    picks = np.random.default_rng(seed).integers(0, len(array), (draws, len(array)))
-    low, high = np.quantile(array[picks].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
+    low, high = bootstrap([values], draws=2000)
+    return low, high
 
 
 def gain(before: PassRates, after: PassRates, k: int = 1) -> tuple[float, float, float]:
     """(mean, low, high) of pass@k after minus before on the same problems, paired problem by problem."""
     differences = [b - a for a, b in zip(before.values(k), after.values(k), strict=True)]
-    return float(np.mean(differences)), *bootstrap_mean(differences)
+    return float(np.mean(differences)), *interval(differences)
 
 
 def sample_groups(
@@ -79,7 +78,7 @@ def sample_groups(
         part = []
         for i, sample in enumerate(samples[start : start + batch], start):
             responses = [Response((*key, i, j), list(first), [0.0] * len(first)) for j in range(settings.samples)]
-            part.append(Group(i, sample, encode_prompt(processor, sample), responses))
+            part.append(Group(i, sample, forms.prompt(processor, sample), responses))
         rollout(model, policy, [g.prompt for g in part], [g.responses for g in part], settings.max_new_tokens)
         for group in part:
             score(group, processor, settings, iteration=settings.length_from)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from minikimi.answers import split_thought
 from minikimi.data.loader import Source
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.processor.text.chat import THINK
 from minikimi.rl.passk import sample_groups
 from minikimi.rl.response import Group, Response
-from minikimi.rl.rewards import split_thought
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.sample import Sample
 

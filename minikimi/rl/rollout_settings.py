@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from minikimi.errors import UserError
+from minikimi.rl.rewards import reward_function
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class RolloutSettings:
     def __post_init__(self) -> None:
         counts = [self.problems, self.inner_steps, self.max_new_tokens, self.attempts]
         counts += [] if self.segment is None else [self.segment]
+        for name in self.rewards:
+            reward_function(name)  # raises for one that is not ours, before anything is loaded
         if min(counts) < 1 or self.samples < 2 or not self.rewards:
             raise UserError(
                 "rollout settings: numbers must be at least 1, samples at least 2, and one reward is needed"

@@ -78,7 +78,7 @@ def test_a_problem_waits_for_its_last_response() -> None:
     assert 4 * scored == sum(tries for tries, _ in e.pool.tried.values())
 
 
-EVEN = {"rewards": {"rl_toys.even": 1.0}, "max_new_tokens": 200}  # long enough to end by itself
+EVEN = {"rewards": {"even": 1.0}, "max_new_tokens": 200}  # long enough to end by itself
 
 
 def test_only_problems_that_teach_are_in_the_batch() -> None:

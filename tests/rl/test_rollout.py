@@ -1,6 +1,7 @@
 """Rollouts: what may be said, when it ends, and that it does not matter in which batch or in how many pieces."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
@@ -139,8 +140,7 @@ def test_placeholders_and_image_features_must_agree() -> None:
     batch = join(good, [0, 0, 1, 2], [[1], [2], [3], [4]], [0] * 4, MEDIA)
     assert int((batch.input_ids == MEDIA).sum()) == 2 * counts[0] + counts[2] == len(batch.feature_index)
     for change in (torch.cat([good[0].input_ids, torch.tensor([MEDIA])]), good[0].input_ids[:2]):
-        wrong = good[0]
-        wrong.input_ids, wrong.labels = change, torch.full_like(change, -100)
+        wrong = replace(good[0], input_ids=change, labels=torch.full_like(change, -100))
         with pytest.raises(ValueError, match="image placeholders in the sequences"):
             join([wrong], [0], [[1]], [0], MEDIA)
 
