@@ -294,8 +294,8 @@ def test_a_point_written_by_python_comes_back(x: float, y: float, form: str) -> 
     assert only_point(form.format(x, y)) == point(f"here: {form.format(x, y)} ok") == (x, y)
 
 
-PIECES = ["9" * 40, "1,", "0.", "[", "(", "{", "x=", "y=", "x = ", " ", "\n", "A ", "not ", "\\boxed{", "}", "答案", "1/",
-          "answer is ", "\\frac{", "◁think▷", "◁/think▷", "-", "%", "(0.1, ", "'", "B", "1 e", "，"]  # fmt: skip
+PIECES = ["9" * 40, "1,", "0.", "[", "(", "{", "x=", "y=", "x = ", " ", "\n", "A ", "not ", "\\boxed{", "}", "答案",
+          "1/", "answer is ", "\\frac{", "◁think▷", "◁/think▷", "-", "%", "(0.1, ", "'", "B", "1 e", "，"]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(4))
