@@ -87,6 +87,8 @@ TEXTS = [
     ("12。", 1, 1),
     (r"\boxed{12}", 1, 1),
     (r"$\boxed{\text{12}}$", 1, 1),
+    (r"\boxed{13} or \boxed{12}", 0, 0),  # a box with something beside it is not the whole answer
+    (r"\boxed{12} or {13}", 0, 0),
     ("◁think▷7 + 5 = 12◁/think▷12", 1, 1),
     ("◁think▷◁/think▷12", 1, 1),
     ("so ◁think▷a◁/think▷12", 1, 0),  # the thought begins late
