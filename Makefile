@@ -7,7 +7,7 @@
 #   PYTHON=python3.12   the interpreter for .venv (default: the first python3 that is 3.11 or newer)
 #   TORCH_INDEX=URL     where torch comes from. On Linux the default wheel brings the CUDA libraries (some gigabytes);
 #                       without a GPU, give the address of PyTorch's CPU wheels (see "Get Started" at pytorch.org).
-#   OMP_NUM_THREADS=2   threads of the test run; never more than there are cores (default 2)
+#   OMP_NUM_THREADS=2   torch threads of a notebook server; never more than there are cores (default 2)
 #   ARGS="..."          added to the command that a target runs, e.g. make test ARGS="tests/optim -x"
 
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.14
@@ -19,7 +19,7 @@ STAMP := .venv/.installed
 OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-small train-nano test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
+.PHONY: help setup train-small train-nano small small-text check test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -40,8 +40,19 @@ train-small: setup ## train every stage of the small model on the CPU and show w
 train-nano: setup ## the same with the smallest model, to try the machinery
 	$(BIN)/minikimi train --preset nano $(ARGS)
 
-test: setup ## run every test
-	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python -m pytest $(ARGS)
+small-text: setup ## make the shipped language model again (a GPU: minutes)
+	$(BIN)/minikimi train --preset small --stage text --run runs/small-text --resume $(ARGS)
+	$(BIN)/python -m minikimi.shipping runs/small-text small-text
+
+small: setup ## make the shipped small model again (two CPU cores: 18 minutes)
+	$(BIN)/minikimi train --preset small --run runs/small --resume $(ARGS)
+	$(BIN)/python -m minikimi.shipping runs/small small
+
+check: setup lint types ## style, types and the fast tests, in about a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "not slow" $(ARGS)
+
+test: setup ## run every test, on all cores, one torch thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: setup ## check style and formatting
 	$(BIN)/ruff check .
@@ -63,12 +74,12 @@ data-show: setup ## draw a page of training samples
 	$(BIN)/minikimi data show $(ARGS)
 
 notebooks: setup ## build and run all lessons (one: make notebooks LESSON=02)
-	$(BIN)/python -m minikimi.lab.build $(LESSON)
-	$(BIN)/python -m minikimi.lab.teaching
+	$(BIN)/python -m minikimi.lab.authoring.build $(LESSON)
+	$(BIN)/python -m minikimi.lab.authoring.teaching
 
 notebooks-check: setup ## rebuild the lessons aside; fails if a committed notebook differs in one byte
-	$(BIN)/python -m minikimi.lab.build --check $(LESSON)
-	$(BIN)/python -m minikimi.lab.teaching --check
+	$(BIN)/python -m minikimi.lab.authoring.build --check $(LESSON)
+	$(BIN)/python -m minikimi.lab.authoring.teaching --check
 
 my: setup ## copy the lessons to my/, where you work; never overwrites what is there
 	$(BIN)/python -m minikimi.lab.my
@@ -77,7 +88,7 @@ lab: my ## start JupyterLab on your copies
 	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python -m jupyterlab my $(ARGS)
 
 site: setup ## write the course as web pages to site/ (open site/index.html)
-	$(BIN)/python -m minikimi.lab.website
+	$(BIN)/python -m minikimi.lab.authoring.website
 
 clean: ## remove .venv, caches and build output; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -82,7 +82,7 @@ def normalise(text: str) -> str:
     return " ".join(text.split()).removesuffix(".")
 
 
-SAME_SIGNS: dict[int, int | str] = {0xFF01 + i: 0x21 + i for i in range(94)}  # the full-width forms of ASCII
+SAME_SIGNS: dict[int, str] = {0xFF01 + i: chr(0x21 + i) for i in range(94)}  # the full-width forms of ASCII
 SAME_SIGNS |= {0x3000: " ", 0x3002: ".", 0x2019: "'", 0x2212: "-", 0xFE63: "-"}  # 。 ’ and two minus signs
 BOX = r"\boxed{"
 GROUP_BLANK = re.compile(r"(?<=[0-9])[\u2009\u202f\xa0](?=[0-9]{3}(?![0-9]))")

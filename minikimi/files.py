@@ -19,6 +19,8 @@ from minikimi.errors import UserError
 PACKAGE = Path(__file__).parent
 SHIPPED = PACKAGE / "shipped"  # trained models that come with the package, one folder each
 CONFIGS = PACKAGE / "configs"  # settings of every stage
+# The lessons: a wheel carries them inside the package, in a checkout they lie beside it.
+NOTEBOOKS = _inside if (_inside := PACKAGE / "_notebooks").is_dir() else PACKAGE.parent / "notebooks"
 
 
 def locate(directory: str | os.PathLike) -> Path:

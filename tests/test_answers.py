@@ -296,8 +296,8 @@ def test_a_point_written_by_python_comes_back(x: float, y: float, form: str) -> 
     assert only_point(form.format(x, y)) == point(f"here: {form.format(x, y)} ok") == (x, y)
 
 
-PIECES = ["9" * 40, "1,", "0.", "[", "(", "{", "x=", "y=", "x = ", " ", "\n", "A ", "not ", "\\boxed{", "}", "答案",
-          "1/", "answer is ", "\\frac{", "◁think▷", "◁/think▷", "-", "%", "(0.1, ", "'", "B", "1 e", "，"]  # fmt: skip
+PIECES = ["9" * 40, " ", "\n", "x = ", "A ", "not ", "1 e", "answer is ", "(0.1, "]
+PIECES += r"1, 0. [ ( { } x= y= \boxed{ \frac{ 答案 1/ ◁think▷ ◁/think▷ - % ' B ，".split()
 
 
 @pytest.mark.parametrize("seed", range(4))

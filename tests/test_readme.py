@@ -44,7 +44,7 @@ def test_command_runs(command: str, desk: Path) -> None:
         command = command.replace(long, short)
     arguments = shlex.split(command)[1:]
     done = subprocess.run(
-        [sys.executable, "-m", "minikimi.cli", *arguments], cwd=desk, capture_output=True, text=True, timeout=200
+        [sys.executable, "-m", "minikimi", *arguments], cwd=desk, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stderr[-800:]
 

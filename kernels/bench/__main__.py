@@ -23,7 +23,7 @@ import triton
 
 from .harness import Bench, table
 
-FILES = ["moe", "attention", "muon", "loss", "elementwise"]
+FILES = ["moe", "attention", "vision", "muon", "loss", "elementwise"]
 PEERS = ["liger_kernel", "cut_cross_entropy"]
 
 
@@ -37,6 +37,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     unknown = [name for name in options.only if name not in FILES]
     if unknown:
         parser.error(f"unknown benchmark {', '.join(unknown)}; known: {', '.join(FILES)}")
+    if options.json and not options.json.parent.is_dir():  # before measuring for minutes
+        parser.error(f"--json {options.json}: no folder {options.json.parent}; make it first")
     return options
 
 

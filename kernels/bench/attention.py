@@ -1,21 +1,18 @@
-"""Benchmarks of the three attention kernels at the shapes of Kimi-VL-A3B (lesson 16).
+"""Multi-head latent attention at the shapes of Kimi-VL-A3B: training and decoding (lesson 16).
 
-MLA: 16 heads, keys 128 + 64 wide, values 128, 16,384 tokens as 4 x 4096 and 2 x 8192. Decoding: 128 sequences with 4096
-cached tokens of 576. MoonViT: two images of 64 x 64 patches, 16 heads of 72. FLOPs count causal attention at half and
-every product of the backward once, so recomputation does not raise a number.
+Training: 16 heads, keys 128 + 64 wide, values 128, 16,384 tokens as 4 x 4096 and 2 x 8192. Decoding: 128 sequences with
+4096 cached tokens of 576. FLOPs count causal attention at half and every product of the backward once, so recomputation
+does not raise a number.
 """
 
 import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..attention.mla import mla_attention, mla_attention_reference
+from ..attention.mla_decode import mla_decode, mla_decode_reference
 from ..common import relative_error
-from ..mla_attention import mla_attention, mla_attention_reference
-from ..mla_decode import mla_decode, mla_decode_reference
-from ..vision_attention import vision_attention, vision_attention_reference
 from .harness import Bench
-
-VISION_LAYERS = 27
 
 
 def offsets(count: int, length: int, device: torch.device) -> torch.Tensor:
@@ -140,59 +137,13 @@ def run_decode(bench: Bench, batch: int, length: int) -> None:
     )  # fmt: skip
 
 
-def vision_inputs(patches: int, heads: int, width: int, device: torch.device) -> tuple[torch.Tensor, ...]:
-    angles = 6.28 * torch.rand(patches, width // 2, device=device)
-    return random(patches, 3, heads, width, device=device).requires_grad_(), angles.cos(), angles.sin()
-
-
-def run_vision(bench: Bench, images: int, length: int) -> None:
-    """MoonViT attention with its rotation, one layer; the rate counts all 27 layers."""
-    heads, width = (2, 24) if bench.interpret else (16, 72)
-    cu_check = torch.tensor([0, 77, 300], dtype=torch.int32, device=bench.device)
-    check, *angles = vision_inputs(300, 2, width, bench.device)
-    forward_error, backward_error = gradient_error(
-        lambda x: vision_attention(x, *angles, cu_check, 223),
-        lambda x: vision_attention_reference(x, *(a.double() for a in angles), cu_check),
-        [check],
-    )
-    qkv, cos, sin = vision_inputs(images * length, heads, width, bench.device)
-    cu_seqlens = offsets(images, length, bench.device)
-    flops = 4 * images * heads * length**2 * width
-    shape = f"{images}x{length} h{heads} d{width}"
-
-    def forward():
-        with torch.no_grad():
-            return vision_attention(qkv, cos, sin, cu_seqlens, length)
-
-    def peers(upstream=None):
-        q, k, v = (random(images, heads, length, width, device=bench.device).requires_grad_() for _ in range(3))
-        return sdpa_peers(q, k, v, False, upstream) if not bench.interpret else None
-
-    bench.row(
-        "MoonViT attention forward", shape, forward, error=forward_error, tolerance=2e-2, flops=flops,
-        items=images * length / VISION_LAYERS, item_unit="patches through 27 layers", peers=peers(),
-        note="peers without the rotation",
-    )  # fmt: skip
-    upstream = random(images * length, heads, width, device=bench.device)
-    bench.row(
-        "MoonViT attention forward + backward", shape,
-        lambda: torch.autograd.grad(vision_attention(qkv, cos, sin, cu_seqlens, length), qkv, upstream),
-        error=backward_error, tolerance=2e-2, flops=3.5 * flops,
-        items=images * length / VISION_LAYERS, item_unit="patches through 27 layers",
-        peers=peers(random(images, heads, length, width, device=bench.device)), note="peers without the rotation",
-    )  # fmt: skip
-
-
 def run(bench: Bench) -> None:
     """All rows; tiny shapes without a GPU."""
     if bench.interpret:
         run_mla(bench, 2, 70)
         run_decode(bench, 3, 100)
-        run_vision(bench, 2, 64)
         return
     run_mla(bench, 4, 4096)
     run_mla(bench, 2, 8192)
     run_decode(bench, 128, 4096)
     run_decode(bench, 1, 32768)
-    run_vision(bench, 2, 4096)
-    run_vision(bench, 16, 1024)

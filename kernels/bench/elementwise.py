@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from ..common import relative_error
-from ..norms import layer_norm, layer_norm_reference, rms_norm, rms_norm_reference
-from ..rotary import rotary, rotary_reference
-from ..swiglu import swiglu, swiglu_reference
+from ..elementwise.norms import layer_norm, layer_norm_reference, rms_norm, rms_norm_reference
+from ..elementwise.rotary import rotary, rotary_reference
+from ..elementwise.swiglu import swiglu, swiglu_reference
 from .harness import Bench
 
 EPS = 1e-5

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from ..common import relative_error
-from ..linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_reference
+from ..loss.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_reference
 from .harness import Bench
 
 TOKENS, WIDTH, CLASSES = 8192, 2048, 163_840

@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from ..common import relative_error
-from ..moe import moe_experts, moe_reference
-from ..moe_decode import moe_decode
+from ..moe.decode import moe_decode
+from ..moe.experts import moe_experts, moe_reference
 from .harness import Bench
 
 Arguments = list[torch.Tensor]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import torch
 
 from ..common import relative_error
-from ..newton_schulz import COEFFICIENTS, newton_schulz, newton_schulz_reference
-from ..stochastic_rounding import stochastic_add_, stochastic_round
+from ..muon.newton_schulz import COEFFICIENTS, newton_schulz, newton_schulz_reference
+from ..muon.stochastic_rounding import stochastic_add_, stochastic_round
 from .harness import Bench
 
 LAYERS, EXPERTS, ROWS, COLUMNS = 26, 64, 1408, 2048

@@ -18,6 +18,7 @@ from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moonvit import MoonViT
 from minikimi.model.patches import cumulative_lengths
 from minikimi.optim import Muon, param_groups
+from minikimi.processor.text.special_tokens import stop_ids
 
 Results = dict[str, Tensor]
 ATTENTIONS = ("eager", "sdpa")
@@ -39,9 +40,9 @@ def small_model(preset: str) -> KimiVL:
     torch.manual_seed(0)
     model = KimiVL.from_preset(preset)
     config = model.config
-    eos = config.text_config.eos_token_id
+    silent = [*stop_ids(config.text_config.eos_token_id), config.media_placeholder_token_id]
     with torch.no_grad():  # a zero row gives logit 0, below the largest of the others
-        model.language_model.lm_head.weight[[eos, eos + 1, config.media_placeholder_token_id]] = 0.0
+        model.language_model.lm_head.weight[silent] = 0.0
     return model
 
 

@@ -7,7 +7,6 @@ spread is that of the single turns. Where a peer has several settings, the faste
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import statistics
@@ -17,12 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from minikimi import files
 from minikimi.bench.cases import CASES, Comparison, Results
-from minikimi.model.config import PRESETS
 
 WARM_UPS = 2
 
@@ -129,29 +126,6 @@ def ratio_table(rows: Sequence[Row], preset: str) -> Table:
         gap = "" if row.difference is None else f"{row.difference:.0e}"
         table.add_row(row.name, ratio, spread, gap, row.note or row.peer)
     return table
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line. Returns 1 if any two sides disagree, else 0."""
-    parser = argparse.ArgumentParser(prog="minikimi bench", description="Speed next to transformers and torch.")
-    parser.add_argument("--preset", default="small", choices=[name for name in PRESETS if name != "kimi-vl-a3b"])
-    parser.add_argument("--repeats", type=int, default=7, help="timed rounds per case, at least 1 (default 7)")
-    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES), help="measure these cases only")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
-    options = parser.parse_args(argv)
-    if options.repeats < 1:
-        parser.error(f"--repeats {options.repeats}: give at least 1")
-    if options.json and not options.json.parent.is_dir():
-        parser.error(f"--json {options.json}: no directory {options.json.parent}; create it first")
-    rows = run(options.preset, options.repeats, options.only)
-    console = Console()
-    console.print(ratio_table(rows, options.preset))
-    for row in rows:
-        console.print(f"{row.name}: {row.what}", highlight=False)
-    console.print(machine(), highlight=False)
-    if options.json:
-        write_json(options.json, rows, options.preset, options.repeats)
-    return int(any(row.status == "FAILED" for row in rows))
 
 
 def write_json(path: Path, rows: Sequence[Row], preset: str, repeats: int) -> None:

@@ -1,14 +1,14 @@
-"""Data: samples, the picture world, packing, the resumable loader, `datasets` adapters, contact sheets (lesson 09).
+"""Data: forms, packing, the resumable loader, `datasets` adapters, contact sheets (lesson 09).
 
 What the Kimi-VL report (arXiv 2504.07491, sections 2.5 and 3.1) does with hundreds of gigabytes, at a scale to read
-and to run: `sample.py` one example, `world/` where examples come from, `packing.py` and `loader.py` how they reach
-the model, `hf.py` your own data, `summaries.py` what can be known without looking, `contact_sheet.py` looking.
+and to run: `packing.py` and `loader.py` how samples reach the model, `hf.py` your own data, `mixture.py` several
+sources as one, `summaries.py` the words of a source, `contact_sheet.py` looking at samples.
 """
 
 from minikimi.data.loader import PackedLoader
 from minikimi.data.packing import PackedBatch, TooLongError, pack
 from minikimi.data.stream import StreamedLoader
-from minikimi.data.summaries import iterate_texts, most_common_answers
+from minikimi.data.summaries import iterate_texts
 
 __all__ = [
     "PackedBatch",
@@ -16,6 +16,5 @@ __all__ = [
     "StreamedLoader",
     "TooLongError",
     "iterate_texts",
-    "most_common_answers",
     "pack",
 ]

@@ -100,6 +100,6 @@ def contact_sheet(samples: Sequence[Sample], path: str | os.PathLike[str], colum
         fill="black",
         font=art.font("DejaVuSans", FONT_SIZE - 2),
     )
-    with written_aside(path) as aside:
-        sheet.save(aside, format="PNG")
+    with written_aside(path) as unfinished:
+        sheet.save(unfinished, format="PNG")
     return path

@@ -1,126 +1,169 @@
-"""How a sample becomes tokens: one form for each kind of training (lessons 09 and 13).
+"""How a sample becomes tokens: `encode` for training, `prompt` for asking, in one of seven forms (lessons 09 and 13).
 
-* `text`: its words alone: the description, the question, the answer, as the language model's own pre-training sees
+A *form* is a way to write a sample down. Four are *running text*, as in pre-training: words and images one after
+another without roles, every word learnt, [EOS] at the end.
+
+* `text`: the words alone: the description, the question, the answer, as the language model's own pre-training sees
   them;
-* `told`: as `document`, but where a picture would stand there are its words: the text stage that comes before the
-  first picture, so that the language model knows where to look when it gets eyes;
-* `caption`: the pictures, then their full description, as in ViT training and alignment;
-* `document`: the pictures with the words between them, question and answer, then the description, as running text:
-  every word is learnt, as in pre-training;
-* `chat`: the chat template, where only the assistant's words and `<|im_end|>` are learnt, as in fine-tuning;
-* `think`: `chat`, but where a sample has worked steps the assistant thinks before it answers;
+* `document`: the user's words with the images between them, then the answer, then the description;
+* `told`: `document`, but where an image would stand there are its words (the sample's `told`): the text stage that
+  comes before the first picture, so that the language model knows where to look when it gets eyes;
+* `caption`: the images, then their full description, as in ViT training and alignment.
+
+Three are *conversations* in the chat template, as in fine-tuning: only the assistant's words and `<|im_end|>` are
+learnt.
+
+* `chat`: question and answer;
+* `think`: where a sample has worked steps (its `solution`), the assistant thinks them before it answers;
 * `chat_some_think`: thinking in two of three samples that have worked steps, so that a model can do both.
 
-Source: Kimi-VL report (arXiv 2504.07491), sections 2.3, 2.4 and 3.1.
+A prompt is the beginning of what training shows, up to where the answer starts. Source: Kimi-VL report (arXiv
+2504.07491), sections 2.3, 2.4 and 3.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
 import torch
 
 from minikimi.errors import UserError
+from minikimi.processor.images.open_image import ImageSource
 from minikimi.processor.processor import IGNORE_INDEX, Encoded, Processor
-from minikimi.processor.text.chat import END_THINK, THINK, content_parts
+from minikimi.processor.text.chat import END_THINK, THINK, Rendered, content_parts
+from minikimi.processor.text.special_tokens import BOS, EOS, MEDIA_PAD
 from minikimi.sample import Sample
 
 Encode = Callable[[Sample], Encoded]
-Parts = Iterable[tuple[str, Any]]
+Part = tuple[str, Any]  # ("text", words), ("image", nothing of interest), ("told", words in the place of an image)
+
+RUNNING_TEXT = ("text", "told", "caption", "document")
+CONVERSATIONS = ("chat", "think", "chat_some_think")
+FORMS = (*RUNNING_TEXT, *CONVERSATIONS)
+ASKED = ("document", "told", "chat", "think")  # forms in which a question can be put
 
 
-def encoder(form: str, processor: Processor) -> Encode:
-    """The function that encodes samples in the given form. Raises `UserError` for an unknown form."""
-    forms: dict[str, Encode] = {
-        "text": lambda sample: running_text(processor, sample, [("text", plain_text(sample))]),
-        "told": lambda sample: running_text(processor, sample, told(sample)),
-        "caption": lambda sample: running_text(processor, sample, [*images(sample), ("text", sample.caption)]),
-        "document": lambda sample: running_text(processor, sample, document(sample)),
-        "chat": lambda sample: processor.encode([*sample.messages, *further(sample)], sample.images),
-        "think": lambda sample: processor.encode([*thinking(sample), *further(sample)], sample.images),
-        "chat_some_think": lambda sample: processor.encode(
-            [*(thinking(sample) if number(sample) % 3 else sample.messages), *further(sample)], sample.images
-        ),
-    }
-    if form not in forms:
-        raise UserError(f"unknown form {form!r}; choose one of {', '.join(forms)}")
-    return forms[form]
+def encode(processor: Processor, sample: Sample, form: str) -> Encoded:
+    """A sample for training. Raises `UserError` for an unknown form."""
+    check_form(form)
+    if form in CONVERSATIONS:
+        return processor.encode([*ask_turns(sample), *answer_turns(sample, form)], sample.images)
+    return encode_parts(processor, [*ask_parts(sample, form), *answer_parts(sample, form)], sample.images)
 
 
-def number(sample: Sample) -> int:
+def prompt(processor: Processor, sample: Sample, form: str = "chat", blind: bool = False) -> Encoded:
+    """A sample up to where its answer begins, nothing learnt; `blind`: without its images.
+
+    In a conversation the assistant's turn is open. Raises `UserError` for a form in which nothing can be asked.
+    """
+    check_form(form, ASKED)
+    if blind:
+        sample = hide_images(sample)
+    if form in CONVERSATIONS:
+        encoded = processor.encode(ask_turns(sample), sample.images, add_generation_prompt=True)
+    else:
+        encoded = Encoded.of(*write_parts(processor, ask_parts(sample, form), sample.images))
+    return replace(encoded, labels=torch.full_like(encoded.labels, IGNORE_INDEX))
+
+
+def check_form(form: str, known: Sequence[str] = FORMS) -> None:
+    """Raise `UserError` unless the form is among `known`."""
+    if form not in known:
+        raise UserError(f"unknown form {form!r}; choose one of {', '.join(known)}")
+
+
+def hide_images(sample: Sample) -> Sample:
+    """The sample without its images, as a model is asked that must guess: the same words, no image part."""
+    turns = []
+    for turn in sample.messages:
+        words = [{"type": "text", "text": value} for kind, value in content_parts(turn) if kind == "text"]
+        turns.append(turn | {"content": words})
+    return replace(sample, messages=turns, images=[], told=[])
+
+
+def ask_turns(sample: Sample) -> list[dict[str, Any]]:
+    """The conversation up to the answer."""
+    return sample.messages[:-1]
+
+
+def answer_turns(sample: Sample, form: str) -> list[dict[str, Any]]:
+    """The assistant's answer, worked out where the form thinks, and the turns of further questions."""
+    turns = [sample.messages[-1]]
+    if sample.solution and (form == "think" or (form == "chat_some_think" and fixed_number(sample) % 3)):
+        turns = [{"role": "assistant", "content": f"{THINK}{sample.solution}{END_THINK}{sample.answer}"}]
+    for question, answer in sample.more:
+        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return turns
+
+
+def ask_parts(sample: Sample, form: str) -> list[Part]:
+    """What running text shows before the answer."""
+    if form == "text":
+        return []
+    if form == "caption":
+        return [("image", None)] * len(sample.images)
+    parts = [part for turn in ask_turns(sample) for part in content_parts(turn)]
+    if form == "document":
+        return parts
+    words = iter(sample.told)
+    return [("told", f" {next(words)}") if kind == "image" else (kind, value) for kind, value in parts]
+
+
+def answer_parts(sample: Sample, form: str) -> list[Part]:
+    """What running text says of it: description, question, answer, each where the form has it."""
+    description = sample.caption and f"{sample.caption}."
+    if form == "text":
+        words = " ".join(filter(None, (description, sample.question, write_answers(sample))))
+    elif form == "caption":
+        words = sample.caption
+    else:
+        words = f" {write_answers(sample)}" + (description and f"\n{description}")
+    return [("text", words)]
+
+
+def write_answers(sample: Sample) -> str:
+    """The answer, then a line for each further question. A full stop ends each answer, as a base model should.
+
+    In every second sample that has worked steps, these stand for the answer: they end with it.
+    """
+    first = sample.solution if sample.solution and fixed_number(sample) % 2 else sample.answer
+    return "\n".join([f"{first}.", *(f"{question} {answer}." for question, answer in sample.more)])
+
+
+def fixed_number(sample: Sample) -> int:
     """A number that follows from the sample's id, so that what is drawn by it is the same in every process."""
     return crc32(sample.id.encode())
 
 
-def worked(sample: Sample) -> str:
-    """The answer; in every second sample that has worked steps, these instead: they end with the answer."""
-    return sample.solution if sample.solution and number(sample) % 2 else sample.answer
+def encode_parts(processor: Processor, parts: Sequence[Part], images: Sequence[ImageSource] = ()) -> Encoded:
+    """Parts of running text for training: see `write_parts`, and [EOS], which is learnt."""
+    row, pixel_values, grid_hws = write_parts(processor, parts, images)
+    row.add([processor.tokenizer.special_id(EOS)], trainable=True)
+    return Encoded.of(row, pixel_values, grid_hws)
 
 
-def answered(sample: Sample) -> str:
-    """The answer, then a line for each further question. A full stop ends each answer, as a base model should."""
-    return "\n".join([f"{worked(sample)}.", *(f"{question} {answer}." for question, answer in sample.more)])
+def write_parts(
+    processor: Processor, parts: Sequence[Part], images: Sequence[ImageSource] = ()
+) -> tuple[Rendered, torch.Tensor, torch.Tensor]:
+    """Parts of running text as a row, with the patches (P, 3, 14, 14) and grids (N, 2) of the images it shows.
 
-
-def plain_text(sample: Sample) -> str:
-    """Description, questions and answers: the picture told in words."""
-    return " ".join(filter(None, (sample.caption and f"{sample.caption}.", sample.question, answered(sample))))
-
-
-def further(sample: Sample) -> list[dict[str, Any]]:
-    """The turns of further questions about the same images: cheap, since the images are there already."""
-    turns = [(("user", question), ("assistant", answer)) for question, answer in sample.more]
-    return [{"role": role, "content": words} for pair in turns for role, words in pair]
-
-
-def images(sample: Sample) -> list[tuple[str, Any]]:
-    return [("image", None)] * len(sample.images)
-
-
-def document(sample: Sample) -> Parts:
-    """The user's turn as it stands, then the answer, then the description."""
-    *_, turn = (message for message in sample.messages if message["role"] == "user")
-    yield from content_parts(turn)
-    yield "text", f" {answered(sample)}" + (f"\n{sample.caption}." if sample.caption else "")
-
-
-def told(sample: Sample) -> Parts:
-    """`document` with the words of each image in its place."""
-    words = iter(sample.told)
-    for kind, value in document(sample):
-        yield ("told", f" {next(words)}") if kind == "image" else (kind, value)
-
-
-def thinking(sample: Sample) -> list[dict[str, Any]]:
-    """The conversation with worked steps, if there are any, before its answer."""
-    if not sample.solution:
-        return sample.messages
-    answer = f"{THINK}{sample.solution}{END_THINK}{sample.answer}"
-    return [*sample.messages[:-1], {"role": "assistant", "content": answer}]
-
-
-def running_text(processor: Processor, sample: Sample, parts: Parts) -> Encoded:
-    """Images and text in the order of `parts`, and [EOS]; every token of the text is learnt, none of the images."""
-    tokenizer, id_of = processor.tokenizer, processor.tokenizer.special_id
-    parts = list(parts)
+    All words are learnt, no mark of an image is. [BOS] opens a row of words alone, and is not learnt.
+    """
+    tokenizer = processor.tokenizer
     kinds = {kind for kind, _ in parts}
-    pixel_values, grid_hws = processor.image_processor(sample.images if "image" in kinds else [])
-    counts = iter(processor.image_processor.tokens(grid_hws))
-    ids: list[int] = [] if kinds & {"image", "told"} else [id_of("[BOS]")]
-    labels = [IGNORE_INDEX] * len(ids)
-    before = [id_of("<|media_start|>"), *tokenizer.encode("image"), id_of("<|media_content|>")]
-    after = [id_of("<|media_end|>")]
+    pixel_values, grid_hws = processor.image_processor(list(images) if "image" in kinds else [])
+    counts, pad = iter(processor.image_processor.tokens(grid_hws)), tokenizer.special_id(MEDIA_PAD)
+    row = Rendered()
+    if kinds <= {"text"}:
+        row.add([tokenizer.special_id(BOS)])
     for kind, value in parts:
-        words = [] if kind == "image" else tokenizer.encode(value)
         if kind == "text":
-            new, learnt = words, words
+            row.add(tokenizer.encode(value), trainable=True)
+        elif kind == "told":
+            row.add_image(tokenizer.encode(value), tokenizer, trainable=True)
         else:
-            shown = words or [id_of("<|media_pad|>")] * next(counts)
-            new = before + shown + after
-            learnt = [IGNORE_INDEX] * len(before) + (words or [IGNORE_INDEX] * len(shown)) + [IGNORE_INDEX]
-        ids += new
-        labels += learnt
-    end = id_of("[EOS]")
-    return Encoded(torch.tensor([*ids, end]), torch.tensor([*labels, end]), pixel_values, grid_hws)
+            row.add_image([pad] * next(counts), tokenizer)
+    return row, pixel_values, grid_hws

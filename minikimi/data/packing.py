@@ -1,22 +1,22 @@
 """Packing: many conversations in one row, nothing padded, no attention across a boundary (lesson 09).
 
-NaViT packs the patches of many images into one sequence; text is packed the same way. Every sample restarts its
-positions at 0 and is fenced off by `cu_seqlens`, so a sample's loss does not depend on its neighbours. The Kimi-VL
-report (arXiv 2504.07491, section 2.5) packs on the fly; restarted positions without the fence would still leak, which
-is why both are here.
+NaViT packs the patches of many images into one sequence; text is packed the same way. Every sample is fenced off by
+`cu_seqlens`: its positions restart at 0, attention stays inside, and `next_token_targets` lets no token predict one of
+another sample. So a sample's loss does not depend on its neighbours. The Kimi-VL report (arXiv 2504.07491, section 2.5)
+packs on the fly, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from minikimi.processor.processor import IGNORE_INDEX, Encoded
+from minikimi.model.patches import cumulative_lengths, segment_positions
+from minikimi.processor.processor import Encoded
 
 
 class TooLongError(ValueError):
@@ -25,21 +25,14 @@ class TooLongError(ValueError):
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """S samples with N images in one row.
+    """S samples with N images in one row of T tokens."""
 
-    input_ids, positions, labels: (T,) int64; labels[t] is token t where it is learnt, else -100 (unshifted, as in
-    Hugging Face); cu_seqlens: (S+1,) int32, sample s is [cu_seqlens[s], cu_seqlens[s+1]); pixel_values: (P, 3, 14,
-    14) float; grid_hws: (N, 2) int64, patches per image; sample_ids: S strings, so that a run can be replayed and
-    compared.
-    """
-
-    input_ids: Tensor
-    positions: Tensor
-    cu_seqlens: Tensor
-    labels: Tensor
-    pixel_values: Tensor
-    grid_hws: Tensor
-    sample_ids: list[str]
+    input_ids: Tensor  # (T,) int64
+    cu_seqlens: Tensor  # (S + 1,) int32: sample s is [cu_seqlens[s], cu_seqlens[s + 1])
+    labels: Tensor  # (T,) int64: token t where it is learnt, else -100 (not shifted, as in Hugging Face)
+    pixel_values: Tensor  # (P, 3, 14, 14) float32
+    grid_hws: Tensor  # (N, 2) int64, rows and columns of patches of each image
+    sample_ids: list[str]  # S of them, so that a run can be replayed and compared
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """The same batch with every tensor on `device`."""
@@ -51,6 +44,11 @@ class PackedBatch:
 
     def _tensors(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    @property
+    def positions(self) -> Tensor:
+        """(T,) int64, counted within each sample."""
+        return segment_positions(self.cu_seqlens)
 
     @property
     def tokens(self) -> int:
@@ -86,17 +84,10 @@ def pack(encoded: Sequence[Encoded], sample_ids: Sequence[str] | None = None) ->
     ids = [str(i) for i in range(len(encoded))] if sample_ids is None else list(sample_ids)
     if not encoded or len(ids) != len(encoded):
         raise ValueError(f"pack needs at least one sample and one id for each, got {len(encoded)} and {len(ids)}")
-    lengths = [len(e.input_ids) for e in encoded]
-    cu_seqlens = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
-    labels = torch.cat([e.labels for e in encoded])
-    # The first token of a sample has nothing before it; as a label it would be predicted by the last token of its
-    # neighbour.
-    labels[cu_seqlens[:-1].long()] = IGNORE_INDEX
     return PackedBatch(
         input_ids=torch.cat([e.input_ids for e in encoded]),
-        positions=torch.cat([torch.arange(length) for length in lengths]),
-        cu_seqlens=cu_seqlens,
-        labels=labels,
+        cu_seqlens=cumulative_lengths(torch.tensor([len(e.input_ids) for e in encoded])),
+        labels=torch.cat([e.labels for e in encoded]),
         pixel_values=torch.cat([e.pixel_values for e in encoded]),
         grid_hws=torch.cat([e.grid_hws for e in encoded]),
         sample_ids=ids,
@@ -135,8 +126,16 @@ def first_fit(
 ) -> list[list[int]]:
     """Put each sample of `order` into the first open bin that takes it, else open a new one.
 
-    sizes[i]: (tokens, patches) of sample i; each must fit alone. Returns bins of indices, each index of `order` exactly
-    once. At most 32 bins are open, the oldest is closed first, so a pass is linear in the number of samples.
+    At most 32 bins are open, the oldest is closed first, so a pass is linear in the number of samples.
+
+    Args:
+        sizes: (tokens, patches) by index of the sample; each must fit alone.
+        order: indices, in the order in which samples are put.
+        max_tokens: text positions of a bin.
+        max_patches: image patches of a bin.
+
+    Returns:
+        Bins of indices; each index of `order` is in exactly one.
     """
     bins: list[_Bin] = []
     for i in order:

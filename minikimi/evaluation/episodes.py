@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minikimi.answers import Verdict, final_answer, running_text_answer
-from minikimi.evaluation.ask import RUNNING_TEXT, ask
+from minikimi.data.forms import RUNNING_TEXT
+from minikimi.evaluation.ask import ask
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.sample import Sample, question_and_answer
@@ -21,26 +22,45 @@ from minikimi.world.desktop import Desktop
 
 
 @dataclass
-class Played:
+class Game:
     """An episode, the screens that were shown, what the model said, and what came of it. tokens: all its outputs'."""
 
-    episode: Desktop
+    seed: tuple[int, int]
+    episode: Desktop = field(init=False)
     screens: list[Sample] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     tokens: int = 0
 
+    def __post_init__(self) -> None:
+        self.episode = new_episode(self.seed)
+
+    @property
+    def name(self) -> str:
+        """`desktop-5-0` for seed (5, 0)."""
+        return f"desktop-{self.seed[0]}-{self.seed[1]}"
+
+    @property
+    def verdict(self) -> Verdict:
+        """Right if the goal was reached. An episode without one well-formed action counts as not parsed."""
+        return Verdict(", ".join(self.episode.history) or None, self.episode.success)
+
+    def moment(self) -> Sample:
+        """The question of the present moment: screenshot, goal and history."""
+        messages, told = question_and_answer(self.episode.prompt, ""), [self.episode.screen.describe()]
+        return Sample(self.name, "desktop", messages, [self.episode.screenshot()], "", told=told)
+
     def step(self, output: str, form: str, tokens: int) -> None:
         """Do what the output says."""
-        said = running_text_answer(output) if form in RUNNING_TEXT else output
-        action = final_answer(said) or ""
+        action = final_answer(running_text_answer(output) if form in RUNNING_TEXT else output) or ""
         self.log.append(f"{action} -> {self.episode.act(action)}")
         self.tokens += tokens
 
-
-def moment(episode: Desktop, name: str) -> Sample:
-    """The question of the present moment: screenshot, goal and history."""
-    messages, words = question_and_answer(episode.prompt, ""), [episode.screen.describe()]
-    return Sample(name, "desktop", messages, [episode.screenshot()], "", facts={"kind": "desktop"}, told=words)
+    def as_sample(self) -> Sample:
+        """The whole episode as one sample, for the report: all screens, the goal, the right actions."""
+        images = [image for screen in self.screens for image in screen.images]
+        answer = solution(self.seed)
+        messages = question_and_answer(self.screens[0].question, answer, len(images))
+        return Sample(self.name, "desktop", messages, images, answer)
 
 
 def solution(seed: Sequence[int]) -> str:
@@ -60,26 +80,13 @@ def new_episode(seed: Sequence[int]) -> Desktop:
 
 def play(
     model: KimiVL, processor: Processor, seed: int, count: int, max_new_tokens: int, form: str, blind: bool = False
-) -> list[Played]:
+) -> list[Game]:
     """Play `count` held-out episodes to their ends; `blind`: without the screenshots."""
-    games = [Played(new_episode((seed, i))) for i in range(count)]
+    games = [Game((seed, i)) for i in range(count)]
     while running := [game for game in games if not game.episode.done]:
-        screens = [moment(game.episode, f"desktop-{seed}-{games.index(game)}") for game in running]
+        screens = [game.moment() for game in running]
         outputs = ask(model, processor, screens, max_new_tokens, form, blind)
         for game, screen, ids in zip(running, screens, outputs, strict=True):
             game.screens.append(screen)
             game.step(str(processor.decode(ids)), form, len(ids))
     return games
-
-
-def verdict(game: Played) -> Verdict:
-    """Right if the goal was reached. An episode without one well-formed action counts as not parsed."""
-    return Verdict(", ".join(game.episode.history) or None, game.episode.success)
-
-
-def told(game: Played, seed: Sequence[int]) -> Sample:
-    """The whole episode as one sample, for the report: all screens, the goal, the right actions."""
-    start = game.screens[0]
-    images = [image for screen in game.screens for image in screen.images]
-    messages = question_and_answer(start.question, solution(seed), len(images))
-    return Sample(start.id, "desktop", messages, images, solution(seed), facts={"kind": "desktop"})

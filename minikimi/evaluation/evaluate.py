@@ -3,7 +3,7 @@
 `evaluate_run` writes `runs/NAME/evaluation.json` (`runs/evaluate-NAME/evaluation.json` for a model that is no run), one
 JSON object:
 
-    preset, command, date, machine       texts
+    preset, command, commit, date, machine       texts
     parameters, active_parameters        numbers; active: what one token uses
     minutes, peak_memory_gib, seconds    training time of all stages, memory and time of the evaluation
     stages        {stage: {minutes, steps, tokens}}
@@ -45,34 +45,36 @@ from typing import Any
 
 from rich.progress import Progress
 
-from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gib, results_directory
+from minikimi.evaluation.facts import active_parameters, peak_memory_gib, results_directory, stage_costs
 from minikimi.evaluation.gallery import save_samples
 from minikimi.evaluation.minis import EXTRAS, MINI_TASKS, Outcome, run_minis, tables
 from minikimi.evaluation.needle_map import needle_map
 from minikimi.evaluation.overview import draw_overview
 from minikimi.evaluation.scaling import test_time_scaling
 from minikimi.evaluation.settings import Settings, settings
-from minikimi.files import model_directory, write_json
+from minikimi.files import write_json
+from minikimi.loading import load
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.training.run import summary
+from minikimi.provenance import commit, machine
 
 
 def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") -> dict[str, Any]:
     """Evaluate a model; write evaluation.json, samples.png and pictures in samples/ into `run`, or where
     `results_directory` says.
 
-    Raises `UserError` if the run has no finished model, the preset no settings, or the picture world lacks a task.
+    Raises `UserError` if the run has no finished model or the preset no settings.
     """
     begin, options = time.perf_counter(), settings(preset)
-    where, out = model_directory(run), results_directory(run)
-    model, processor = KimiVL.from_pretrained(where), Processor.from_pretrained(where)
+    out = results_directory(run)
+    model, processor = load(run)
     outcomes, scores = measure(model, processor, options, form, with_blind=True)
     out.mkdir(parents=True, exist_ok=True)
-    stages = summary(out)
+    stages = stage_costs(out)
     result = {
         "preset": preset,
         "command": command,
+        "commit": commit(),
         "date": date.today().isoformat(),
         "machine": machine(),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -98,7 +100,7 @@ def evaluate_stage(directory: Path, preset: str, form: str = "chat", out: Path |
     `evaluate_run`.
     """
     begin, options = time.perf_counter(), settings(preset).for_stage()
-    model, processor = KimiVL.from_pretrained(directory), Processor.from_pretrained(directory)
+    model, processor = load(directory)
     _, scores = measure(model, processor, options, form, with_blind=False)
     result = {**scores, "seconds": round(time.perf_counter() - begin, 1)}
     write_json(out or Path(directory).parent / "scores.json", result)

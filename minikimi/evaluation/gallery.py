@@ -7,19 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minikimi.evaluation.minis import BENCHMARKS, Outcome
+from minikimi.evaluation.minis import Outcome
+from minikimi.world import TASKS
 
 
 def choose(outcomes: Mapping[str, Sequence[Outcome]], count: int) -> list[Outcome]:
-    """`count` outcomes, half of them failures if there are as many. Right ones are taken from the first tasks on,
-    failures from the last task back, so that few conversations show many tasks.
+    """`count` outcomes, right and wrong in the proportion of the whole, but at least one of each kind there is.
+
+    Right ones are taken from the first tasks on, wrong ones from the last task back, so that few conversations show
+    many tasks.
     """
     right, wrong = (
         {task: [o for o in found if o.verdict.right is correct] for task, found in outcomes.items()}
         for correct in (True, False)
     )
     successes, failures = in_turn(list(right.values())), in_turn(list(wrong.values())[::-1])
-    kept = min(len(failures), max(count // 2, count - len(successes)))
+    share = len(failures) / max(1, len(successes) + len(failures))
+    kept = min(max(round(count * share), min(1, len(failures))), count - min(1, len(successes)))
     return successes[: count - kept] + failures[:kept]
 
 
@@ -37,14 +41,13 @@ def save_samples(run: Path, outcomes: Mapping[str, Sequence[Outcome]], count: in
     """
     shutil.rmtree(run / "samples", ignore_errors=True)
     (run / "samples").mkdir()
-    benchmark_of = {task: benchmark.name for benchmark in BENCHMARKS for task in benchmark.tasks}
     return [
-        entry(run, f"samples/{number:02d}", outcome, benchmark_of.get(outcome.sample.task, "extra"))
+        entry(run, f"samples/{number:02d}", outcome)
         for number, outcome in enumerate(sorted(choose(outcomes, count), key=lambda o: len(o.sample.images) != 1))
     ]
 
 
-def entry(run: Path, stem: str, outcome: Outcome, benchmark: str) -> dict[str, Any]:
+def entry(run: Path, stem: str, outcome: Outcome) -> dict[str, Any]:
     """One conversation, its pictures saved as `stem`.png, or `stem`-1.png and so on where there are several."""
     sample = outcome.sample
     names = [f"{stem}.png"] if len(sample.images) == 1 else [f"{stem}-{i + 1}.png" for i in range(len(sample.images))]
@@ -52,7 +55,7 @@ def entry(run: Path, stem: str, outcome: Outcome, benchmark: str) -> dict[str, A
         image.save(run / name)
     return {
         "task": sample.task,
-        "benchmark": benchmark,
+        "benchmark": TASKS[sample.task].benchmark,
         "question": sample.question,
         "answer": outcome.verdict.answer or "",
         "truth": sample.answer,

@@ -1,32 +1,33 @@
 """The seven mini-benchmarks, one for each row of what Kimi-VL is measured on (lesson 15).
 
 Each is a few tasks of the picture world on its held-out split: combinations, values, handwriting and resolutions that
-training never draws. A task's score is the share of right answers, a benchmark's the mean of its tasks, the headline
-the mean of the seven. Beside each stand three answers that cannot see: `blind`, the same model without the pictures,
-`chance`, a guess among all answers, and `prior`, the commonest training answer to that kind of question. The rows
-follow the Kimi-VL report (arXiv 2504.07491), table 3; the real benchmarks are in `benchmarks/`.
+training never draws. A task says itself in which benchmark it counts, and when an answer is right. Its score is the
+share of right answers, a benchmark's the mean of its tasks, the headline the mean of the seven. Beside each stand three
+answers that cannot see (`baselines.py`). The rows follow the Kimi-VL report (arXiv 2504.07491), table 3; the real
+benchmarks are in `benchmarks/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minikimi.answers import Verdict, exact_match, point_in_box, running_text_answer
-from minikimi.data import most_common_answers
-from minikimi.errors import UserError
-from minikimi.evaluation.ask import RUNNING_TEXT, ask
-from minikimi.evaluation.episodes import play, told, verdict
+from minikimi.answers import Verdict, running_text_answer
+from minikimi.data.forms import RUNNING_TEXT
+from minikimi.evaluation.ask import ask
+from minikimi.evaluation.baselines import blind_answers, chance, known_answers, prior
+from minikimi.evaluation.episodes import play
 from minikimi.evaluation.settings import Settings
 from minikimi.evaluation.statistics import bootstrap
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.sample import Sample
-from minikimi.world import TASKS, PictureWorld
+from minikimi.world import TASKS, PictureWorld, judged
+from minikimi.world.task import EXTRA
 
 
 @dataclass(frozen=True)
@@ -35,27 +36,37 @@ class Benchmark:
 
     name: str
     about: str
-    tasks: tuple[str, ...]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that count in it, in reading order."""
+        return tasks_in(self.name)
+
+
+def tasks_in(benchmark: str) -> tuple[str, ...]:
+    """The tasks of the picture world that name this benchmark."""
+    return tuple(task.name for task in TASKS.values() if task.benchmark == benchmark)
 
 
 BENCHMARKS = (
-    Benchmark("knowledge", "college-level knowledge (MMMU)", ("flag", "group")),
-    Benchmark("general", "general vision (MMBench)", ("caption", "where")),
-    Benchmark("maths", "visual maths (MathVista)", ("chart", "sum", "count")),
-    Benchmark("documents", "documents (InfoVQA)", ("number", "word", "table", "receipt")),
-    Benchmark("agent", "agent (OSWorld, ScreenSpot)", ("click", "desktop")),
-    Benchmark("long documents", "long documents (MMLongBench-Doc)", ("pages", "compare")),
-    Benchmark("video", "video (EgoSchema)", ("motion", "order")),
+    Benchmark("knowledge", "college-level knowledge (MMMU)"),
+    Benchmark("general", "general vision (MMBench)"),
+    Benchmark("maths", "visual maths (MathVista)"),
+    Benchmark("documents", "documents (InfoVQA)"),
+    Benchmark("agent", "agent (OSWorld, ScreenSpot)"),
+    Benchmark("long documents", "long documents (MMLongBench-Doc)"),
+    Benchmark("video", "video (EgoSchema)"),
 )
-EXTRAS = ("arithmetic", "pages_long")
+EXTRAS = tasks_in(EXTRA)
 MINI_TASKS = tuple(task for benchmark in BENCHMARKS for task in benchmark.tasks)
 SHARES = ("score", "blind", "chance", "prior", "parse_failures")
-NAMED_OPTIONS = {"order.first": 2}  # kinds of questions that name their options: "What came first, the dog or the cat?"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One question and what became of it. blind is None where there is nothing to hide. chance: see `chance_of`."""
+    """One question and what became of it. blind, chance, prior: see `baselines.py`; blind is None where nobody asked
+    without the pictures, or where there are none. tokens: the length of the output.
+    """
 
     sample: Sample
     output: str
@@ -66,66 +77,42 @@ class Outcome:
     tokens: int
 
 
-def require(tasks: Iterable[str]) -> None:
-    """Raise `UserError` if the picture world lacks a task: a benchmark without it would be another benchmark."""
-    missing = [task for task in tasks if task not in TASKS]
-    if missing:
-        raise UserError(f"the picture world has no task {', '.join(missing)}; a mini-benchmark needs it")
-
-
 def held_out(task: str, seed: int, count: int) -> list[Sample]:
     """The first `count` held-out samples of a task."""
     world = PictureWorld(seed, "held_out", {task: 1.0})
     return [world[i] for i in range(count)]
 
 
-def judge(sample: Sample, output: str, form: str = "chat") -> Verdict:
-    """The scoring rule of the sample's task: a point in a box for `click`, exact match for all others."""
-    if form in RUNNING_TEXT:
-        output = running_text_answer(output)
-    return point_in_box(output, sample.facts["box"]) if sample.task == "click" else exact_match(output, sample.answer)
-
-
-def training_answers(task: str, count: int) -> tuple[dict[str, str], dict[str, int]]:
-    """By kind of question the commonest answer of a task, and how many there are, in `count` training samples."""
-    world = PictureWorld(0, "train", {task: 1.0})
-    drawn = [replace(world[i], images=[]) for i in range(count)]
-    answers: dict[str, set[str]] = {}
-    for sample in drawn:
-        answers.setdefault(sample.kind, set()).add(sample.answer)
-    return most_common_answers(drawn, count), {kind: len(found) for kind, found in answers.items()}
-
-
-def chance_of(sample: Sample, answers: Mapping[str, int]) -> float:
-    """The expected score of a uniform guess: of a point on the screen, among the options that the question names, or
-    among the `answers` that training gives to its kind of question; 0 for a kind without any.
-    """
-    if sample.task == "click":
-        left, top, right, bottom = sample.facts["box"]
-        return (right - left) * (bottom - top)
-    options = NAMED_OPTIONS.get(sample.kind) or answers.get(sample.kind)
-    return 1 / options if options else 0.0
+def graded(sample: Sample, output: str, form: str = "chat") -> Verdict:
+    """The verdict of the sample's task on what a model said in this form."""
+    return judged(sample, running_text_answer(output) if form in RUNNING_TEXT else output)
 
 
 def run_task(
-    task: str, model: KimiVL, processor: Processor, options: Settings, form: str, with_blind: bool
+    name: str, model: KimiVL, processor: Processor, options: Settings, form: str, with_blind: bool
 ) -> list[Outcome]:
     """Ask all questions of a task, with and, if wanted, without the pictures."""
-    if task == "desktop":
+    if name == "desktop":
         return run_desktop(model, processor, options, form, with_blind)
-    samples = held_out(task, options.seed, options.per_task)
-    prior, answers = training_answers(task, options.prior_samples)
-    limit = options.answer_tokens + (options.thinking_tokens if any(s.solution for s in samples) else 0)
-    put = partial(ask, model, processor, samples, limit, form)
-    seen = put()
-    blind = put(blind=True) if with_blind and any(sample.images for sample in samples) else [None] * len(samples)
+    samples = held_out(name, options.seed, options.per_task)
+    known = known_answers(PictureWorld(0, "train", {name: 1.0}), options.prior_samples)
+    limit = options.answer_tokens + (options.thinking_tokens if TASKS[name].thinks else 0)
+    answers = ask(model, processor, samples, limit, form)
+    blind = blind_answers(model, processor, samples, limit, form) if with_blind else [None] * len(samples)
     outcomes = []
-    for sample, ids, blind_ids in zip(samples, seen, blind, strict=True):
+    for sample, ids, blind_ids in zip(samples, answers, blind, strict=True):
         output = str(processor.decode(ids))
-        without = None if blind_ids is None else judge(sample, str(processor.decode(blind_ids)), form).right
-        guess = judge(sample, prior.get(sample.kind, "")).right
-        chance = chance_of(sample, answers)
-        outcomes.append(Outcome(sample, output, judge(sample, output, form), without, chance, guess, len(ids)))
+        outcomes.append(
+            Outcome(
+                sample=sample,
+                output=output,
+                verdict=graded(sample, output, form),
+                blind=None if blind_ids is None else graded(sample, str(processor.decode(blind_ids)), form).right,
+                chance=chance(sample, known),
+                prior=prior(sample, known),
+                tokens=len(ids),
+            )
+        )
     return outcomes
 
 
@@ -134,12 +121,20 @@ def run_desktop(model: KimiVL, processor: Processor, options: Settings, form: st
     reach no goal.
     """
     limit = options.answer_tokens + options.thinking_tokens
-    put = partial(play, model, processor, options.seed, options.per_task, limit, form)
-    games = put()
-    blind = [game.episode.success for game in put(blind=True)] if with_blind else [None] * len(games)
+    playing = partial(play, model, processor, options.seed, options.per_task, limit, form)
+    games = playing()
+    blind = [game.episode.success for game in playing(blind=True)] if with_blind else [None] * len(games)
     return [
-        Outcome(told(game, (options.seed, i)), "\n".join(game.log), verdict(game), without, 0.0, False, game.tokens)
-        for i, (game, without) in enumerate(zip(games, blind, strict=True))
+        Outcome(
+            sample=game.as_sample(),
+            output="\n".join(game.log),
+            verdict=game.verdict,
+            blind=success,
+            chance=0.0,
+            prior=False,
+            tokens=game.tokens,
+        )
+        for game, success in zip(games, blind, strict=True)
     ]
 
 
@@ -175,13 +170,12 @@ def tables(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Any]:
         row = mean_row([rows[task] for task in benchmark.tasks])
         row["interval"] = bootstrap([right[task] for task in benchmark.tasks])
         benchmarks[benchmark.name] = {"about": benchmark.about, "tasks": list(benchmark.tasks), **row}
-    weighted = [(right[task], 1 / len(b.tasks) / len(BENCHMARKS)) for b in BENCHMARKS for task in b.tasks]
+    weights = [1 / len(benchmark.tasks) / len(BENCHMARKS) for benchmark in BENCHMARKS for _ in benchmark.tasks]
     mean = mean_row(list(benchmarks.values()))
-    mean["interval"] = bootstrap([group for group, _ in weighted], weights=[weight for _, weight in weighted])
-    of_task = {task: benchmark.name for benchmark in BENCHMARKS for task in benchmark.tasks}
+    mean["interval"] = bootstrap([right[task] for task in MINI_TASKS], weights)
     return {
         "benchmarks": benchmarks,
-        "tasks": {task: {"benchmark": of_task[task], **rows[task]} for task in MINI_TASKS},
+        "tasks": {task: {"benchmark": TASKS[task].benchmark, **rows[task]} for task in MINI_TASKS},
         "mean": mean,
         "extras": {task: rows[task] for task in EXTRAS},
     }
@@ -196,7 +190,6 @@ def run_minis(
     progress: Callable[[str], None] = lambda task: None,
 ) -> dict[str, list[Outcome]]:
     """Outcomes of all tasks, extras included. `progress` is told each task that is done."""
-    require([*MINI_TASKS, *EXTRAS])
     outcomes = {}
     for task in (*MINI_TASKS, *EXTRAS):
         outcomes[task] = run_task(task, model, processor, options, form, with_blind)

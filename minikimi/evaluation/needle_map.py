@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from minikimi.evaluation.ask import ask
-from minikimi.evaluation.minis import judge
+from minikimi.evaluation.minis import graded
 from minikimi.evaluation.settings import Settings
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.sample import Sample, question_and_answer
+from minikimi.sample import Sample
 from minikimi.world.needles import needle_scene
 
 
@@ -26,10 +26,8 @@ def needles(length: int, depth: float, seed: int, count: int) -> list[Sample]:
     samples = []
     for i in range(count):
         rng = np.random.default_rng([seed, length, round(1000 * depth), i])
-        scene = needle_scene(rng, True, length, depth)
-        messages = question_and_answer(scene.question, scene.answer, images=0)
         name = f"needle-{seed}-{length}-{depth:g}-{i}"
-        samples.append(Sample(name, "needle", messages, [], scene.answer, facts=scene.facts))
+        samples.append(needle_scene(rng, True, length, depth).sample(name, "needle"))
     return samples
 
 
@@ -43,7 +41,7 @@ def needle_map(model: KimiVL, processor: Processor, options: Settings, form: str
         fits = length + options.answer_tokens <= context
         cells = [needles(length, d, options.seed, options.needles_per_cell) if fits else [] for d in options.depths]
         outputs = iter(ask(model, processor, [s for cell in cells for s in cell], options.answer_tokens, form))
-        grid.append([[judge(s, str(processor.decode(next(outputs))), form).right for s in cell] for cell in cells])
+        grid.append([[graded(s, str(processor.decode(next(outputs))), form).right for s in cell] for cell in cells])
     return {
         "lengths": list(options.needle_lengths),
         "depths": list(options.depths),

@@ -15,7 +15,8 @@ COLUMNS, SIZE = 4, (3.0, 4.0)  # samples in a row, and the inches of each
 WIDTH, LINES = 37, 4  # characters of a line of text, and the most lines of an answer
 RIGHT, WRONG = "#0a9a4a", "#c23434"
 CREDIT = (
-    "Green: right, red: wrong. Pictures: OpenMoji (openmoji.org), CC BY-SA 4.0; handwritten digits: scikit-learn, UCI"
+    "Right and wrong in the proportion of the whole examination. "
+    "Pictures: OpenMoji (openmoji.org), CC BY-SA 4.0; digits: scikit-learn, UCI"
 )
 
 
@@ -60,7 +61,7 @@ def write(place: Any, sample: Mapping[str, Any]) -> None:
     said = str(sample["raw"]).replace(THINK, "(").replace(END_THINK, ") ").replace("\n", " ")
     parts = [(f"{sample['task']}: {sample['question']}", 2, "black")]
     parts += [(f"→ {said}", LINES, RIGHT if sample["correct"] else WRONG)]
-    parts += [] if sample["correct"] else [(f"wrong, it is: {sample['truth']}", 2, "black")]
+    parts += [("✓ right", 1, RIGHT) if sample["correct"] else (f"✗ wrong, it is: {sample['truth']}", 2, WRONG)]
     top = 0.37
     for text, most, colour in parts:
         lines = textwrap.wrap(printable(text), WIDTH)[:most]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from minikimi.answers import exact_match
-from minikimi.evaluation.ask import generate, make_prompt
+from minikimi.data import forms
+from minikimi.evaluation.ask import generate
 from minikimi.evaluation.minis import held_out
 from minikimi.evaluation.settings import Settings
 from minikimi.evaluation.statistics import bootstrap
@@ -31,7 +32,7 @@ def think(
 ) -> tuple[list[list[int]], list[bool]]:
     """The thinking about each sample, at most `limit` tokens, without its marks; and whether it ended by itself."""
     opening, closing = (processor.tokenizer.encode(mark) for mark in (THINK, END_THINK))
-    prompts = [make_prompt(processor, sample).followed_by(opening) for sample in samples]
+    prompts = [forms.prompt(processor, sample).followed_by(opening) for sample in samples]
     # Room for the closing mark itself, which is several tokens in most vocabularies.
     outputs = generate(model, processor, prompts, limit + len(closing))
     thoughts = [until_closed(processor, ids, limit) for ids in outputs]
@@ -53,7 +54,7 @@ def answer_after(
     """What the model answers when its thinking is cut to `thoughts` and closed."""
     opening, closing = (processor.tokenizer.encode(mark) for mark in (THINK, END_THINK))
     prompts = [
-        make_prompt(processor, sample).followed_by([*opening, *thought, *closing])
+        forms.prompt(processor, sample).followed_by([*opening, *thought, *closing])
         for sample, thought in zip(samples, thoughts, strict=True)
     ]
     return [str(processor.decode(ids)) for ids in generate(model, processor, prompts, room)]

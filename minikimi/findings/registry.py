@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from minikimi.errors import UserError
+from minikimi.errors import unknown
 from minikimi.findings.finding import Finding
 
 NAMES = (
@@ -16,5 +16,5 @@ NAMES = (
 def load(name: str) -> Finding:
     """The finding of that name. Raises `UserError` if there is none."""
     if name not in NAMES:
-        raise UserError(f"no finding {name!r}; choose one of {', '.join(NAMES)}")
-    return import_module(f"minikimi.findings.{name}").FINDING
+        raise unknown("finding", name, NAMES)
+    return Finding.of(name, import_module(f"minikimi.findings.{name}"))

@@ -6,10 +6,10 @@ of the world without their pictures would be mostly dice.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from minikimi.data import PackedBatch, PackedLoader
-from minikimi.data.forms import Encode, encoder, running_text
+from minikimi.data.forms import Encode, encode, encode_parts
 from minikimi.processor.processor import Encoded, Processor
 from minikimi.sample import Sample
 from minikimi.world import PictureWorld
@@ -25,12 +25,12 @@ def world(seed: int, held_out: bool = False, task: str = "arithmetic") -> Pictur
 def as_text(sample: Sample) -> Encoded:
     """Question, worked steps and answer as running text; every word is learnt."""
     text = f"{sample.question} {sample.solution} {sample.answer}"
-    return running_text(processor(), sample, [("text", text)])
+    return encode_parts(processor(), [("text", text)])
 
 
 def as_chat(form: str) -> Encode:
     """Forms `chat` (the answer at once) and `think` (worked steps first) of `minikimi.data.forms`."""
-    return encoder(form, processor())
+    return partial(encode, processor(), form=form)
 
 
 def batches(source: PictureWorld, encode: Encode, steps: int, tokens: int = 512) -> list[PackedBatch]:

@@ -1,9 +1,8 @@
-"""Text generation with the latent cache: one packed pass over the prompts, then one token per sequence and step
-(lessons 05 and 07).
+"""Text generation with the latent cache (lessons 05 and 07).
 
-Pixels are needed only in the first pass. Steps use absorbed decoding, which reads the small latent cache and never
-expands keys or values. Greedy by default; Kimi-VL's own advice is temperature 0.2 for Instruct and 0.8 for Thinking
-models.
+One packed pass over the prompts, then one token per sequence and step. Pixels are needed only in the first pass. Steps
+use absorbed decoding, which reads the small latent cache and never expands keys or values. Greedy by default; Kimi-VL's
+own advice is temperature 0.2 for Instruct and 0.8 for Thinking models.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.model.attention import LatentCache
+from minikimi.processor.text.special_tokens import stop_ids as default_stop_ids
 
 if TYPE_CHECKING:
     from minikimi.model.kimi_vl import KimiVL
@@ -35,17 +35,17 @@ def generate(
 ) -> Tensor:
     """Continue prompts (B, T) by at most `max_new_tokens`: the new ids (B, n), `pad_token_id` after a sequence's end.
 
-    Sampling stops at `stop_ids`, by default [EOS] and <|im_end|>, whose ids are neighbours in every Kimi-VL
-    vocabulary; the stop id is returned; `stop_ids=()` never stops. The image placeholder is never sampled. Raises
-    `ValueError` for an empty prompt, a context beyond the model's, or options out of range.
+    Sampling stops at `stop_ids`, by default [EOS] and <|im_end|>; the stop id is returned; `stop_ids=()` never stops.
+    The image placeholder is never sampled. Raises `ValueError` for an empty prompt, a context beyond the model's, or
+    options out of range.
     """
     if max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1:
         raise ValueError(
             f"max_new_tokens {max_new_tokens}, temperature {temperature}, top_p {top_p}: need >= 1, >= 0 and (0, 1]"
         )
     text = model.config.text_config
-    stop_ids = (text.eos_token_id, text.eos_token_id + 1) if stop_ids is None else stop_ids
-    stop = torch.tensor(stop_ids, dtype=torch.int64, device=input_ids.device)
+    stops = default_stop_ids(text.eos_token_id) if stop_ids is None else stop_ids
+    stop = torch.tensor(stops, dtype=torch.int64, device=input_ids.device)
     lengths = input_ids.shape[1] if attention_mask is None else attention_mask.sum(dim=1)
     longest = int(torch.as_tensor(lengths).max())
     if int(torch.as_tensor(lengths).min()) < 1:

@@ -1,11 +1,11 @@
-"""What the lessons import: set-up, exercises that check themselves, and a few pictures (lessons 00 to 17).
+"""What the lessons import: set-up, exercises that check themselves, and a few pictures.
 
     from minikimi.lab import check, hint, progress, setup, solution
     setup("02")
     rotate = check("2.1", rotate)
 
-Each lesson's exercises are data in `lesson_NN.py`: checks, hints, solutions, and the wrong answers that the
-checks are proven to reject.
+The exercises are in `lessons/`, a folder for each lesson and a file for each exercise: its hints and solution, and the
+wrong answers that its check is proven to reject. `authoring/` builds notebooks and web pages from the lessons.
 """
 
 from minikimi.lab.checking import check, hint, progress, solution

@@ -11,29 +11,30 @@ from typing import Any
 
 from minikimi.errors import UserError
 from minikimi.files import write_json
-from minikimi.lab.exercise import exercise, judge, lesson
+from minikimi.lab.lessons import exercise, lesson
+from minikimi.lab.trial import try_answer
 
 FOLDER = "my"  # learners' copies live here; progress is kept beside them and nowhere else
 _states: dict[str, str] = {}
 
 
 def check(id: str, answer: Any) -> Any:
-    """Judge the answer to exercise `id`, print the verdict, and return the answer if it is right, else the library's.
+    """Try the answer to exercise `id`, say how it did, and return the answer if it is right, else the library's.
 
     So `f = check("2.1", f)` leaves a working `f` in any case, and the notebook goes on.
     """
     e = exercise(id)
-    verdict = judge(e, answer)
-    _remember(id, verdict.state)
-    if verdict.state == "right":
+    trial = try_answer(e, answer)
+    _remember(id, trial.state)
+    if trial.state == "right":
         print(f"{id} right: {e.title}")
         return answer
-    if verdict.state == "not attempted":
+    if trial.state == "not attempted":
         print(f"{id} not attempted yet; going on with the library's version")
         return e.solution
-    print(f"{id} not yet: {verdict.misfit}")
-    if verdict.wrong:
-        print(f"  This is: {verdict.wrong.name}. {verdict.wrong.hint}")
+    print(f"{id} not yet: {trial.misfit}")
+    if trial.wrong:
+        print(f"  This is: {trial.wrong.name}. {trial.wrong.hint}")
     print(f'  hint("{id}") helps; going on with the library\'s version')
     return e.solution
 

@@ -93,7 +93,11 @@ def main() -> int:
     """Print the block and what should be mended; 0 when nothing should."""
     print("\n".join(report()))
     found = problems()
-    print("\n".join(f"problem   {problem}" for problem in found) if found else "all well: make lab opens the lessons")
+    print(
+        "\n".join(f"problem   {problem}" for problem in found)
+        if found
+        else "all well: minikimi lab my copies the lessons to my/"
+    )
     return int(bool(found))
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from minikimi.files import write_bytes
-from minikimi.lab.build import NOTEBOOKS
+from minikimi.files import NOTEBOOKS, write_bytes
 from minikimi.lab.checking import FOLDER
 
 
@@ -26,10 +25,10 @@ def copy_lessons(notebooks: Path, folder: Path) -> tuple[list[str], list[str]]:
 
 def main() -> int:
     """Copy and say what was done."""
-    copied, kept = copy_lessons(NOTEBOOKS, NOTEBOOKS.parent / FOLDER)
+    copied, kept = copy_lessons(NOTEBOOKS, Path(FOLDER))
     print(f"{FOLDER}/: {len(copied)} lessons copied, {len(kept)} of yours left as they are")
     if kept:
-        print("To start a lesson afresh, rename or delete your copy and run make my again.")
+        print("To start a lesson afresh, rename or delete your copy and copy the lessons again.")
     return 0
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.checking import hint, solution
-from minikimi.lab.exercise import lesson
+from minikimi.lab.lessons import lesson
 
 STYLE: dict[Any, Any] = {
     "figure.dpi": 80,
@@ -62,9 +62,8 @@ def _plot_style(shell: Any) -> None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         shell.run_line_magic("matplotlib", "inline")
-        set_matplotlib_formats(
-            "png", metadata={"Software": None}, bbox_inches="tight"
-        )  # no version, no date: same bytes
+        # No version, no date: the same bytes everywhere.
+        set_matplotlib_formats("png", metadata={"Software": None}, bbox_inches="tight")
         matplotlib.rcParams.update(STYLE)
 
 

@@ -4,8 +4,8 @@
   numbers are cached.
 * `kv_b_proj` expands c to each head's keys (without position) and values.
 * Three ways to compute the same thing, which tests hold equal: the training form (`forward`), decoding with keys and
-  values expanded from the cache (`decode`), and decoding that never expands them (`decode_absorbed`): q·(W c) = (Wᵀ
-  q)·c, so queries move into the latent.
+  values expanded from the cache (`decode`), and decoding that never expands them (`decode_absorbed`). The last moves
+  queries into the latent, since `q·(W c) = (Wᵀ q)·c`.
 
 `kv_a_layernorm` has eps 1e-6, unlike every other norm of the model. Sources: DeepSeek-V2 (arXiv 2405.04434), section
 2.1; Kimi-VL report (arXiv 2504.07491), section 2.1.
@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from minikimi.model import ops
@@ -22,11 +23,10 @@ from minikimi.model.norm import RMSNorm
 
 
 class LatentCache:
-    """The memory of a decoder for B sequences: per layer one buffer (B, capacity, R + d_rope), and `lengths` (B,)
-    shared by all layers.
+    """The memory of a decoder for B sequences.
 
-    A token costs (R + d_rope) numbers a layer, whatever the number of heads. Buffers never move, so a step can be
-    captured in a graph.
+    Per layer one buffer (B, capacity, R + d_rope); `lengths` (B,) are shared by all layers. A token costs (R + d_rope)
+    numbers a layer, whatever the number of heads. Buffers never move, so a step can be captured in a graph.
     """
 
     def __init__(self, config: TextConfig, batch: int, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
@@ -60,20 +60,18 @@ class LatentAttention(nn.Module):
 
     def queries(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
         """x (T, D) to q_nope (T, H, d_nope) and the turned q_rope (T, H, d_rope)."""
-        q = self.q_proj(x).unflatten(-1, (self.num_heads, -1))
+        q = rearrange(self.q_proj(x), "t (h d) -> t h d", h=self.num_heads)
         q_nope, q_rope = q.split([self.nope, self.rope], dim=-1)
         return q_nope, ops.rotary(q_rope, cos, sin)
 
     def latents(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """x (T, D) to what is cached: the normed latent (T, R) and the one turned key (T, d_rope) that all heads
-        share.
-        """
+        """x (T, D) to what is cached: the normed latent (T, R) and the turned key (T, d_rope), one for all heads."""
         latent, k_rope = self.kv_a_proj_with_mqa(x).split([self.rank, self.rope], dim=-1)
         return self.kv_a_layernorm(latent), ops.rotary(k_rope[:, None], cos, sin)[:, 0]
 
     def expand(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (..., R) to keys without position (..., H, d_nope) and values (..., H, d_v)."""
-        kv = self.kv_b_proj(latent).unflatten(-1, (self.num_heads, -1))
+        kv = rearrange(self.kv_b_proj(latent), "... (h d) -> ... h d", h=self.num_heads)
         k_nope, v = kv.split([self.nope, self.v_dim], dim=-1)
         return k_nope, v
 
@@ -85,7 +83,7 @@ class LatentAttention(nn.Module):
         latent, k_rope = self.latents(x, cos, sin)
         k_nope, v = self.expand(latent)
         out = ops.mla_attention(q_nope, q_rope, k_nope, k_rope, v, cu_seqlens, max_seqlen, self.scale)
-        return self.o_proj(out.flatten(1)), torch.cat([latent, k_rope], dim=-1)
+        return self.o_proj(rearrange(out, "t h d -> t (h d)")), torch.cat([latent, k_rope], dim=-1)
 
     def decode(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LatentCache, layer: int) -> Tensor:
         """One new token per sequence, x (B, D) to (B, D), with keys and values expanded from the whole cache."""
@@ -95,19 +93,19 @@ class LatentAttention(nn.Module):
         k_nope, v = self.expand(latent)  # (B, L, H, d)
         scores = torch.einsum("bhd,blhd->bhl", q_nope, k_nope) + torch.einsum("bhd,bld->bhl", q_rope, k_rope)
         weights = ops.masked_softmax(scores.float() * self.scale, cache.lengths + 1).to(v.dtype)
-        return self.o_proj(torch.einsum("bhl,blhd->bhd", weights, v).flatten(1))
+        out = torch.einsum("bhl,blhd->bhd", weights, v)
+        return self.o_proj(rearrange(out, "b h d -> b (h d)"))
 
     def decode_absorbed(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LatentCache, layer: int) -> Tensor:
-        """As `decode`, but queries and outputs pass through the halves of `kv_b_proj`, so no key or value is ever
-        made.
-        """
+        """As `decode`, but queries and outputs pass through the halves of `kv_b_proj`: no key or value is made."""
         q_nope, q_rope = self.queries(x, cos, sin)
         entries = self._append(x, cos, sin, cache, layer)
-        weight = self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1))  # (H, d_nope + d_v, R)
+        weight = rearrange(self.kv_b_proj.weight, "(h d) r -> h d r", h=self.num_heads)
         w_key, w_value = weight.split([self.nope, self.v_dim], dim=1)
         q_latent = torch.einsum("bhd,hdr->bhr", q_nope, w_key)
         out_latent = ops.mla_decode(q_latent, q_rope, entries, cache.lengths + 1, self.scale)  # (B, H, R)
-        return self.o_proj(torch.einsum("bhr,hdr->bhd", out_latent, w_value).flatten(1))
+        out = torch.einsum("bhr,hdr->bhd", out_latent, w_value)
+        return self.o_proj(rearrange(out, "b h d -> b (h d)"))
 
     def _append(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LatentCache, layer: int) -> Tensor:
         latent, k_rope = self.latents(x, cos, sin)

@@ -3,7 +3,8 @@
 Our parameter names are the official ones but for the experts, which we keep stacked: three matrices per expert in the
 file are rows of two tensors here. Loading is strict and frugal: all headers are checked first, then tensors go one by
 one into a model that was built without memory, so the peak is the model plus one tensor. Only safetensors are read: a
-pickle can run code.
+pickle can run code. Which class the model has is no matter here; users call `KimiVL.from_pretrained` and
+`KimiVL.save_pretrained`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from minikimi.errors import UserError
 from minikimi.files import model_directory, write_json, written_aside
 from minikimi.model.config import KimiVLConfig
-from minikimi.model.kimi_vl import KimiVL
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -32,9 +32,10 @@ MAX_SHARD_BYTES = 4 * 2**30
 DERIVED = re.compile(r"language_model\.model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq")
 
 
-def official_tensors(model: KimiVL) -> Iterator[tuple[str, Tensor]]:
-    """Pairs of official name and tensor. Expert matrices are views into the stacked tensors, so writing to them
-    writes to the model.
+def official_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Pairs of official name and tensor, in the model's order.
+
+    Expert matrices are views into the stacked tensors, so writing to them writes to the model.
     """
     for name, tensor in model.state_dict().items():
         if name.endswith("experts.gate_up_proj"):
@@ -51,26 +52,18 @@ def official_tensors(model: KimiVL) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor
 
 
-def load_pretrained(
-    directory: str | os.PathLike, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
-) -> KimiVL:
-    """Load a model from an official directory, or from a finished run (`runs/NAME`, which holds `model/`).
+def load_weights(model: nn.Module, directory: Path, device: torch.device | str = "cpu") -> None:
+    """Move a model that was built on `meta` to `device` and fill it from the safetensors of `directory`.
 
-    `dtype` defaults to the config's; the selection bias stays float32. Raises `UserError` for a missing or truncated
-    file, and, before any weight is read, for missing, unexpected or misshapen tensors.
+    Raises `UserError` for a missing or truncated file, and, before any weight is read, for missing, unexpected or
+    misshapen tensors.
     """
-    directory = model_directory(directory)
-    config = KimiVLConfig.from_pretrained(directory)
-    with torch.device("meta"):
-        model = KimiVL(config)
-    model = model.to(dtype or getattr(torch, config.torch_dtype))  # all but the selection bias
     places = match(directory, dict(official_tensors(model)), weight_files(directory))
     model.to_empty(device=device)
     _read(places, dict(official_tensors(model)))
-    return model.eval()
 
 
-def load_language_model(model: KimiVL, directory: str | os.PathLike) -> None:
+def load_language_model(model: nn.Module, directory: str | os.PathLike) -> None:
     """Take the language model, and nothing else, from a checkpoint, as Kimi-VL began with Moonlight's.
 
     The checkpoint may hold a vision tower or not. Raises `UserError` if its language model is of another shape.
@@ -108,8 +101,9 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def match(directory: Path, expected: dict[str, Tensor], files: list[Path], prefix: str = "") -> dict[Path, list[str]]:
-    """Which tensors to read from which file. Raises `UserError` with a report unless names and shapes agree exactly.
-    Tensors whose names do not begin with `prefix` are left alone.
+    """Which tensors to read from which file; those whose names do not begin with `prefix` are left alone.
+
+    Raises `UserError` with a report unless names and shapes agree exactly.
     """
     found: dict[str, tuple[Path, list[int]]] = {}
     for path in files:
@@ -137,7 +131,9 @@ def match(directory: Path, expected: dict[str, Tensor], files: list[Path], prefi
     return places
 
 
-def save_pretrained(model: KimiVL, directory: str | os.PathLike, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:
+def save_checkpoint(
+    model: nn.Module, config: KimiVLConfig, directory: str | os.PathLike, max_shard_bytes: int = MAX_SHARD_BYTES
+) -> None:
     """Write config.json and safetensors under official names; shards and an index beyond `max_shard_bytes`.
 
     Each file is written aside and renamed, config.json last, so a half-written directory is never taken for a model.
@@ -164,7 +160,7 @@ def save_pretrained(model: KimiVL, directory: str | os.PathLike, max_shard_bytes
         weight_map = {name: file for file, shard in zip(names, shards, strict=True) for name in shard}
         bytes_total = sum(tensor.nbytes for shard in shards for tensor in shard.values())
         write_json(directory / INDEX, {"metadata": {"total_size": bytes_total}, "weight_map": weight_map}, indent=2)
-    model.config.save_pretrained(directory)
+    config.save_pretrained(directory)
 
 
 def _open(path: Path) -> safe_open:

@@ -1,19 +1,20 @@
 """The language model: a pre-norm decoder with latent attention and experts (lesson 07).
 
 The first layers have a dense SwiGLU, the others experts. It works on packed sequences: tokens (T, D) of all sequences
-one after another.
-Source: Kimi-VL report (arXiv 2504.07491), section 2.1; Moonlight (arXiv 2502.16982).
+one after another. Source: Kimi-VL report (arXiv 2504.07491), section 2.1; Moonlight (arXiv 2502.16982).
 """
 
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from minikimi.model.attention import LatentAttention, LatentCache
 from minikimi.model.config import TextConfig
 from minikimi.model.moe import MoE, Routing, SwiGLU
 from minikimi.model.norm import RMSNorm
+from minikimi.model.patches import segment_positions
 from minikimi.model.rope import rotary_1d
 
 
@@ -71,18 +72,18 @@ class Decoder(nn.Module):
         cache: LatentCache | None = None,
         pinned: list[Tensor] | None = None,
     ) -> tuple[Tensor, list[Routing]]:
-        """Packed embeddings (T, D), positions (T,) and bounds (S + 1,) to hidden states (T, D) and one routing per
-        expert layer.
+        """Packed embeddings (T, D) to hidden states (T, D) and one routing per expert layer.
 
-        A given `cache` (of S sequences, empty) is filled. `pinned` holds one (T, K) choice of experts per expert layer.
+        `positions` (T,) count within the bounds `cu_seqlens` (S + 1,), `max_seqlen` is the longest segment. A given
+        `cache` (of S sequences, empty) is filled. `pinned` holds one (T, K) choice of experts per expert layer.
         """
         cos, sin = self.rotary(positions)
-        rows = torch.repeat_interleave(cu_seqlens.diff().long())  # sequence of each token
+        rows = None if cache is None else torch.repeat_interleave(cu_seqlens.diff().long())  # sequence of each token
         routings: list[Routing] = []
         for i, layer in enumerate(self.layers):
             choice = pinned[len(routings)] if pinned is not None and i >= self.config.first_k_dense_replace else None
             x, entries, routing = layer(x, cos, sin, cu_seqlens, max_seqlen, choice)
-            if cache is not None:
+            if cache is not None and rows is not None:
                 cache.put(i, entries, rows, positions)
             if routing is not None:
                 routings.append(routing)
@@ -112,8 +113,7 @@ class LanguageModel(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         """Unpadded ids (B, T) to logits (B, T, V), float32: the text model on its own."""
         batch, length = input_ids.shape
-        device = input_ids.device
-        positions = torch.arange(length, device=device).repeat(batch)
-        cu_seqlens = torch.arange(0, (batch + 1) * length, length, dtype=torch.int32, device=device)
-        hidden, _ = self.model(self.model.embed_tokens(input_ids.flatten()), positions, cu_seqlens, length)
-        return self.lm_head(hidden).float().unflatten(0, (batch, length))
+        cu_seqlens = torch.arange(0, (batch + 1) * length, length, dtype=torch.int32, device=input_ids.device)
+        x = self.model.embed_tokens(rearrange(input_ids, "b t -> (b t)"))
+        hidden, _ = self.model(x, segment_positions(cu_seqlens), cu_seqlens, length)
+        return rearrange(self.lm_head(hidden).float(), "(b t) v -> b t v", b=batch)

@@ -25,11 +25,11 @@ from minikimi.model.config import TextConfig
 
 @dataclass
 class Routing:
-    """What the router decided for T tokens: all scores (T, E), the chosen experts (T, K) and their weights (T, K)."""
+    """What the router decided for T tokens."""
 
-    scores: Tensor
-    indices: Tensor
-    weights: Tensor
+    scores: Tensor  # (T, E) of all experts
+    indices: Tensor  # (T, K) the chosen experts
+    weights: Tensor  # (T, K) their weights in the sum
 
     def counts(self) -> Tensor:
         """Tokens per expert (E,)."""
@@ -61,8 +61,9 @@ class Router(nn.Module):
         return self
 
     def forward(self, x: Tensor, pinned: Tensor | None = None) -> Routing:
-        """Tokens (T, D) to their routing. `pinned` (T, K) replaces the choice, not the weights: replayed or compared
-        runs.
+        """Tokens (T, D) to their routing.
+
+        `pinned` (T, K) replaces the choice, not the weights: for runs that are replayed or compared.
         """
         with torch.autocast(x.device.type, enabled=False):
             scores = F.linear(x.float(), self.weight.float()).sigmoid()
@@ -88,9 +89,7 @@ class SwiGLU(nn.Module):
 
 
 class Experts(nn.Module):
-    """All routed experts of a layer in two stacked tensors: `gate_up_proj` (E, 2F, D), gate rows first, and
-    `down_proj` (E, D, F).
-    """
+    """All routed experts of a layer, stacked: `gate_up_proj` (E, 2F, D), gate rows first, `down_proj` (E, D, F)."""
 
     def __init__(self, num_experts: int, dim: int, hidden: int, std: float) -> None:
         super().__init__()
@@ -124,9 +123,9 @@ class MoE(nn.Module):
 
 
 def sequence_aux_loss(routing: Routing, cu_seqlens: Tensor) -> Tensor:
-    """Balance within each sequence: the mean over sequences of sum_e f_e P_e, to be multiplied by `aux_loss_alpha`.
+    """Balance within each sequence: the mean over sequences of `sum_e f_e P_e`, to be multiplied by `aux_loss_alpha`.
 
-    f_e = count_e * E / (T * K) and P_e = mean score of e, over the T tokens of one sequence of the packed bounds
+    `f_e = count_e * E / (T * K)` and P_e is the mean score of e, over the T tokens of one sequence of the packed bounds
     (S + 1,). With even load every f_e is 1. Empty sequences do not count. Source: DeepSeek-V2 (arXiv 2405.04434),
     section 2.2.3, with the sigmoid scores of the released code.
     """
@@ -143,11 +142,10 @@ def sequence_aux_loss(routing: Routing, cu_seqlens: Tensor) -> Tensor:
 
 @torch.no_grad()
 def update_selection_bias(router: Router, counts: Tensor, rate: float) -> None:
-    """Move the bias by `rate` towards even load: b += rate * (sign(e) - mean sign(e)), e > 0 for an expert with too
-    few tokens.
+    """Move the bias by `rate` towards even load.
 
-    `counts` (E,) are the tokens each expert got since the last update, over all processes. Source: Moonlight (arXiv
-    2502.16982), app. C.
+    `b += rate * (sign(e) - mean sign(e))`, with e > 0 for an expert with too few tokens. `counts` (E,) are the tokens
+    each expert got since the last update, over all processes. Source: Moonlight (arXiv 2502.16982), appendix C.
     """
     sign = (counts.float().mean() - counts.float()).sign()
     router.e_score_correction_bias += rate * (sign - sign.mean())

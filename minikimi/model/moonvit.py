@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from minikimi.model import ops
@@ -47,8 +48,7 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
-        # A convolution by name and shape (the official keys), a matrix product in fact: each patch is one kernel
-        # window.
+        # A convolution by name and shape (the official keys), a matrix product in fact: a patch is one kernel window.
         self.proj = nn.Conv2d(3, config.hidden_size, kernel_size=config.patch_size, stride=config.patch_size)
         self.pos_emb = PositionTable(config.init_pos_emb_height, config.init_pos_emb_width, config.hidden_size)
 
@@ -82,8 +82,9 @@ class VisionBlock(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
         """x (P, D), rotary tables (P, d/2), image bounds (N + 1,) to (P, D)."""
-        qkv = self.wqkv(self.norm0(x)).unflatten(-1, (3, self.num_heads, -1))  # (P, 3, H, d)
-        x = x + self.wo(ops.vision_attention(qkv, cos, sin, cu_seqlens, max_seqlen).flatten(1))
+        qkv = rearrange(self.wqkv(self.norm0(x)), "p (three h d) -> p three h d", three=3, h=self.num_heads)
+        attended = ops.vision_attention(qkv, cos, sin, cu_seqlens, max_seqlen)
+        x = x + self.wo(rearrange(attended, "p h d -> p (h d)"))
         return x + self.mlp(self.norm1(x))
 
 
@@ -125,10 +126,8 @@ class MoonViT(nn.Module):
         odd.
         """
         if grid_hws.dim() != 2 or grid_hws.shape[1] != 2 or (grid_hws < 1).any():
-            raise ValueError(
-                f"image_grid_hws: expected (N, 2) positive sides (h, w) in patches, got {grid_hws.tolist()}"
-            )
+            raise ValueError(f"image grids: expected (N, 2) positive sides (h, w) in patches, got {grid_hws.tolist()}")
         expected = int(grid_hws.prod(dim=1).sum())
         if expected != len(pixel_values):
-            raise ValueError(f"image_grid_hws names {expected} patches, pixel_values holds {len(pixel_values)}")
+            raise ValueError(f"the image grids name {expected} patches, pixel_values holds {len(pixel_values)}")
         return merge_patches(self.patches(pixel_values, grid_hws), grid_hws, self.config.merge_kernel_size)

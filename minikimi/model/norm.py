@@ -1,5 +1,6 @@
-"""RMSNorm: divide by the root mean square, then scale (lesson 05). Source: arXiv 1910.07467; eps as in the released
-Kimi-VL code.
+"""RMSNorm: divide by the root mean square, then scale (lesson 05).
+
+Source: arXiv 1910.07467; eps as in the released Kimi-VL code.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from minikimi.model import ops
 
 
 class RMSNorm(nn.Module):
-    """Normalise the last dimension in float32, cast back to the input's dtype, then multiply by the weight: the order
-    matters in bf16.
+    """Normalise the last dimension in float32, cast back to the input's dtype, then multiply by the weight.
+
+    The order matters in bf16.
     """
 
     def __init__(self, dim: int, eps: float) -> None:

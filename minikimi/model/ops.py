@@ -2,8 +2,8 @@
 
 Each function here is a plain torch reference, readable and used on CPU, and hands over to a Triton kernel of the same
 meaning where that pays: on CUDA with Triton installed. `MINIKIMI_KERNELS=torch|triton` overrides the choice (on CPU,
-`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. Shape letters: T
-tokens, P patches, H heads, d head width, R latent rank, E experts, K experts per token.
+`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. The shape letters are
+those of `minikimi/model/__init__.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange, repeat
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -26,7 +27,7 @@ LOSS_CHUNK = 2**28  # logits that exist at one time in `linear_cross_entropy`: 1
 DECODE_TOKENS = 8  # up to so many tokens, experts are read one token at a time, without sorting
 
 
-def _kernel(module: str, name: str) -> Callable[..., Any]:
+def kernel(module: str, name: str) -> Callable[..., Any]:
     """A kernel's entry point, loaded when first needed: importing minikimi does not import Triton."""
     return getattr(importlib.import_module(f"minikimi_kernels.{module}"), name)
 
@@ -52,7 +53,7 @@ def triton_chosen(x: Tensor) -> bool:
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) in float32, cast to x's dtype, times weight. x (..., D), weight (D,)."""
     if triton_chosen(x):
-        return _kernel("norms", "rms_norm")(x, weight, eps)
+        return kernel("elementwise.norms", "rms_norm")(x, weight, eps)
     normed = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
     return normed.to(x.dtype) * weight
 
@@ -60,32 +61,33 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 def rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn the adjacent channel pairs of x (T, H, d) by the angles of (T, d/2); see `model/rope.py`."""
     if triton_chosen(x):
-        return _kernel("rotary", "rotary")(x, cos, sin)
+        return kernel("elementwise.rotary", "rotary")(x, cos, sin)
     return apply_rotary(x, cos, sin)
 
 
 def segment_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, scale: float, causal: bool) -> Tensor:
-    """Attention within each segment of a packed sequence: q, k (T, H, d), v (T, H, d_v), bounds (S + 1,) to (T, H,
-    d_v).
+    """Attention within each segment of a packed sequence.
+
+    q, k (T, H, d), v (T, H, d_v), bounds (S + 1,) to (T, H, d_v).
     """
     lengths = cu_seqlens.diff().tolist()
     d_v = v.shape[-1]
     v = F.pad(v, (0, max(q.shape[-1] - d_v, 0)))  # the fused attention of torch needs one head width
-    outputs = [v[:0]]  # so that no segment at all gives an empty result
-    for segment in zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True):
-        q_s, k_s, v_s = (x.transpose(0, 1)[None] for x in segment)  # (1, H, L, d)
-        out = F.scaled_dot_product_attention(q_s, k_s, v_s, is_causal=causal, scale=scale)
-        outputs.append(out[0].transpose(0, 1))
-    return torch.cat(outputs)[..., :d_v]
+    q, k, v = (rearrange(x, "t h d -> 1 h t d") for x in (q, k, v))
+    outputs = [v[:, :, :0]]  # so that no segment at all gives an empty result
+    for q_s, k_s, v_s in zip(*(x.split(lengths, dim=2) for x in (q, k, v)), strict=True):
+        outputs.append(F.scaled_dot_product_attention(q_s, k_s, v_s, is_causal=causal, scale=scale))
+    return rearrange(torch.cat(outputs, dim=2), "1 h t d -> t h d")[..., :d_v]
 
 
 def vision_attention(qkv: Tensor, cos: Tensor, sin: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
-    """MoonViT's attention: turn q and k by the 2-D rotary tables (P, d/2), attend within each image. qkv (P, 3, H, d)
-    to (P, H, d).
+    """MoonViT's attention: turn q and k by the 2-D rotary tables (P, d/2), attend within each image.
+
+    qkv (P, 3, H, d) to (P, H, d).
     """
     if triton_chosen(qkv):
         (qkv,) = _lowered(qkv)
-        return _kernel("vision_attention", "vision_attention")(qkv, cos, sin, cu_seqlens, max_seqlen)
+        return kernel("vision.attention", "vision_attention")(qkv, cos, sin, cu_seqlens, max_seqlen)
     q, k, v = qkv.unbind(1)
     q, k = apply_rotary(q, cos, sin), apply_rotary(k, cos, sin)
     return segment_attention(q, k, v, cu_seqlens, q.shape[-1] ** -0.5, causal=False)
@@ -101,14 +103,16 @@ def mla_attention(
     max_seqlen: int,
     scale: float,
 ) -> Tensor:
-    """Causal latent attention, training form. q_nope, k_nope (T, H, d_nope), q_rope (T, H, d_rope), k_rope (T,
-    d_rope) shared by all
-    heads, v (T, H, d_v) to (T, H, d_v)."""
+    """Causal latent attention, training form.
+
+    q_nope, k_nope (T, H, d_nope), q_rope (T, H, d_rope), k_rope (T, d_rope) shared by all heads, v (T, H, d_v) to
+    (T, H, d_v).
+    """
     if triton_chosen(q_nope):
         parts = _lowered(q_nope, q_rope, k_nope, k_rope, v)
-        return _kernel("mla_attention", "mla_attention")(*parts, cu_seqlens, max_seqlen, scale)
+        return kernel("attention.mla", "mla_attention")(*parts, cu_seqlens, max_seqlen, scale)
     q = torch.cat([q_nope, q_rope], dim=-1)
-    k = torch.cat([k_nope, k_rope[:, None].expand(-1, q.shape[1], -1)], dim=-1)
+    k = torch.cat([k_nope, repeat(k_rope, "t d -> t h d", h=q.shape[1])], dim=-1)
     return segment_attention(q, k, v, cu_seqlens, scale, causal=True)
 
 
@@ -119,11 +123,12 @@ def masked_softmax(scores: Tensor, lengths: Tensor) -> Tensor:
 
 
 def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor, scale: float) -> Tensor:
-    """Absorbed decoding over the latent cache: q_latent (B, H, R), q_rope (B, H, d_rope), cache (B, L, R + d_rope) to
-    (B, H, R).
+    """Absorbed decoding over the latent cache.
+
+    q_latent (B, H, R), q_rope (B, H, d_rope), cache (B, L, R + d_rope) to (B, H, R).
     """
     if triton_chosen(q_latent):
-        return _kernel("mla_decode", "mla_decode")(q_latent, q_rope, cache, lengths, scale)
+        return kernel("attention.mla_decode", "mla_decode")(q_latent, q_rope, cache, lengths, scale)
     q = torch.cat([q_latent, q_rope], dim=-1)
     scores = torch.einsum("bhr,blr->bhl", q, cache.to(q.dtype))
     weights = masked_softmax(scores.float() * scale, lengths).to(q.dtype)
@@ -131,7 +136,7 @@ def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor,
 
 
 def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
-    """Routed experts: y_t = sum_k weights[t, k] * down_e(silu(gate_e x_t) * up_e x_t), e = indices[t, k].
+    """Routed experts: `y_t = sum_k weights[t, k] * down_e(silu(gate_e x_t) * up_e x_t)`, `e = indices[t, k]`.
 
     x (T, D), indices and weights (T, K), gate_up_proj (E, 2F, D) with the gate rows first, down_proj (E, D, F), to
     (T, D). Tokens are sorted by expert, so each expert is one dense product on its own rows; experts without tokens
@@ -140,7 +145,7 @@ def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tenso
     if triton_chosen(x):
         x_low, *experts = _lowered(x, gate_up_proj, down_proj)
         decoding = len(x) <= DECODE_TOKENS and not torch.is_grad_enabled()
-        run = _kernel("moe_decode", "moe_decode") if decoding else _kernel("moe", "moe_experts")
+        run = kernel("moe.decode", "moe_decode") if decoding else kernel("moe.experts", "moe_experts")
         return run(x_low, indices, weights, *experts).to(x.dtype)
     top_k, num_experts = indices.shape[1], len(gate_up_proj)
     order = indices.flatten().argsort(stable=True)  # (T*K,) slots, expert by expert
@@ -163,7 +168,7 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, ignore_
     """
     if triton_chosen(hidden):
         hidden, weight = _lowered(hidden, weight)
-        return _kernel("linear_cross_entropy", "linear_cross_entropy")(hidden, weight, labels, ignore_index)
+        return kernel("loss.linear_cross_entropy", "linear_cross_entropy")(hidden, weight, labels, ignore_index)
     keep = labels != ignore_index
     hidden, labels = hidden[keep], labels[keep]
     total = (hidden.sum() + weight[0, 0]) * 0.0
@@ -178,12 +183,3 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, ignore_
 
 def _chunk_loss(hidden: Tensor, weight: Tensor, labels: Tensor) -> Any:
     return F.cross_entropy(F.linear(hidden, weight).float(), labels, reduction="sum")
-
-
-def newton_schulz(matrices: Tensor, steps: int, dtype: torch.dtype | None, reference: Callable[..., Tensor]) -> Tensor:
-    """Muon's orthogonalisation of matrices (B, n, m): the kernel on CUDA (fp16, triangular tiles) unless a `dtype` is
-    asked for, else the optimizer's own `reference(matrices, steps, dtype)`, handed in since imports point one way.
-    """
-    if dtype is None and matrices.is_cuda and triton_chosen(matrices):
-        return _kernel("newton_schulz", "newton_schulz")(matrices, steps).to(matrices.dtype)
-    return reference(matrices, steps, dtype)

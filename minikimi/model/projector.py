@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from minikimi.model.config import KimiVLConfig
 
 
 def merge_order(grid_hws: Tensor, kernel: tuple[int, int] = (2, 2)) -> Tensor:
-    """Where each patch goes: indices (P,) that list the packed patches block by block, (0,0), (0,1), (1,0), (1,1) in
-    a block.
+    """Where each patch goes: indices (P,) that list the packed patches block by block.
 
-    Raises `ValueError` if a grid side is not a multiple of the kernel.
+    Inside a block of 2 x 2 they come in the order (0,0), (0,1), (1,0), (1,1). Raises `ValueError` if a grid side is not
+    a multiple of the kernel.
     """
     kh, kw = kernel
     orders, start = [grid_hws.new_zeros(0)], 0
@@ -26,14 +27,15 @@ def merge_order(grid_hws: Tensor, kernel: tuple[int, int] = (2, 2)) -> Tensor:
         if h % kh or w % kw:
             raise ValueError(f"image grid {h}x{w}: both sides must be multiples of {kh}x{kw}; pad the image first")
         index = torch.arange(start, start + h * w, device=grid_hws.device)
-        orders.append(index.view(h // kh, kh, w // kw, kw).permute(0, 2, 1, 3).flatten())
+        orders.append(rearrange(index, "(h kh w kw) -> (h w kh kw)", h=h // kh, kh=kh, kw=kw))
         start += h * w
     return torch.cat(orders)
 
 
 def merge_patches(x: Tensor, grid_hws: Tensor, kernel: tuple[int, int] = (2, 2)) -> Tensor:
     """Group packed patches (P, D) in blocks: (P / 4, 4, D) for a 2 x 2 kernel."""
-    return x[merge_order(grid_hws, kernel).to(x.device)].unflatten(0, (-1, kernel[0] * kernel[1]))
+    kh, kw = kernel
+    return rearrange(x[merge_order(grid_hws, kernel).to(x.device)], "(m k) d -> m k d", k=kh * kw)
 
 
 class Projector(nn.Module):
@@ -48,4 +50,5 @@ class Projector(nn.Module):
         self.linear_2 = nn.Linear(width * kh * kw, config.text_config.hidden_size)
 
     def forward(self, blocks: Tensor) -> Tensor:
-        return self.linear_2(F.gelu(self.linear_1(self.pre_norm(blocks).flatten(1))))
+        joined = rearrange(self.pre_norm(blocks), "m k d -> m (k d)")
+        return self.linear_2(F.gelu(self.linear_1(joined)))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 MAX_GRID_SIDE = 512  # the official 2-D table covers 512 x 512 patches
@@ -26,8 +27,9 @@ def inverse_frequencies(dim: int, theta: float, device: torch.device | str | Non
 
 
 def rotary_1d(positions: Tensor, dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (T, dim/2), float32, for text positions (T,): the angle of pair i is position *
-    theta^(-2i/dim).
+    """Cosines and sines (T, dim/2), float32, for text positions (T,).
+
+    The angle of pair i is `position * theta^(-2i/dim)`.
     """
     angles = positions.float()[:, None] * inverse_frequencies(dim, theta, positions.device)
     return angles.cos(), angles.sin()
@@ -36,8 +38,8 @@ def rotary_1d(positions: Tensor, dim: int, theta: float) -> tuple[Tensor, Tensor
 def rotary_2d(grid_hws: Tensor, dim: int, theta: float = 10000.0) -> tuple[Tensor, Tensor]:
     """Cosines and sines (P, dim/2), float32, for the patches of images with grids (N, 2), each in raster order.
 
-    With f_i = theta^(-4i/dim): the angle of pair 2i is column * f_i, of pair 2i + 1 it is row * f_i.
-    Raises `ValueError` if a grid side exceeds 512 patches.
+    With `f_i = theta^(-4i/dim)`, the angle of pair 2i is `column * f_i`, of pair 2i + 1 it is `row * f_i`. Raises
+    `ValueError` if a grid side exceeds 512 patches.
     """
     if grid_hws.numel() and int(grid_hws.max()) > MAX_GRID_SIDE:
         raise ValueError(f"image grid {grid_hws.max().item()} patches wide: the position table ends at {MAX_GRID_SIDE}")
@@ -68,10 +70,12 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def interpolate_table(table: Tensor, height: int, width: int) -> Tensor:
-    """Resize a position table (H0, W0, D) to a grid: (height*width, D) in raster order, bicubic as the released code
-    does.
+    """Resize a position table (H0, W0, D) to a grid: (height*width, D) in raster order.
+
+    Bicubic, as in the released code.
     """
     if table.shape[:2] == (height, width):
-        return table.flatten(0, 1)
-    resized = F.interpolate(table.permute(2, 0, 1)[None], size=(height, width), mode="bicubic", align_corners=False)
-    return resized[0].permute(1, 2, 0).flatten(0, 1)
+        return rearrange(table, "h w d -> (h w) d")
+    image = rearrange(table, "h w d -> 1 d h w")
+    resized = F.interpolate(image, size=(height, width), mode="bicubic", align_corners=False)
+    return rearrange(resized, "1 d h w -> (h w) d")

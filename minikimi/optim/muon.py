@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from minikimi.model import ops
-from minikimi.optim.newton_schulz import newton_schulz
+from minikimi.optim.newton_schulz import orthogonalise
 
 ADAMW_RMS = 0.2  # root mean square of an AdamW update is usually 0.2 to 0.4; Muon's is scaled to it
 BATCH_NUMEL = 2**26  # entries orthogonalised in one call: bounds the workspace (at 16B one MoE layer holds 550M)
@@ -97,7 +96,7 @@ class Muon(Optimizer):
         for batch in same_shape_batches(params, blocks):
             directions = (nesterov(self.state[p]["momentum_buffer"], gradient(p), group["momentum"]) for p in batch)
             V = torch.cat([as_matrices(v, blocks) for v in directions])
-            O = ops.newton_schulz(V, group["ns_steps"], group["ns_dtype"], newton_schulz)  # noqa: E741 (the report's letter)
+            O = orthogonalise(V, group["ns_steps"], group["ns_dtype"])  # noqa: E741 (the report's letter)
             adjusted_lr = group["lr"] * ADAMW_RMS * math.sqrt(max(V.shape[-2:]))
             counts = [p.numel() // V[0].numel() for p in batch]
             for p, update in zip(batch, O.split(counts), strict=True):

@@ -7,6 +7,8 @@ Keller Jordan's Muon. They trade exactness for speed: after five steps singular 
 import torch
 from torch import Tensor
 
+from minikimi.model import ops
+
 QUINTIC = (3.4445, -4.7750, 2.0315)  # x -> a x + b x^3 + c x^5; slope at zero as large as stability allows
 EPS = 1e-7  # keeps a zero matrix at zero instead of 0 / 0
 BF16_MIN_SIDE = 64  # on CPU with AVX512-BF16, batches of smaller matrices are no faster in bf16
@@ -55,3 +57,13 @@ def iteration_dtype(G: Tensor) -> torch.dtype:
     if G.device.type == "cpu" and large and torch.cpu._is_avx512_bf16_supported():
         return torch.bfloat16
     return torch.float32
+
+
+def orthogonalise(matrices: Tensor, steps: int, dtype: torch.dtype | None) -> Tensor:
+    """What Muon calls: matrices (B, n, m) by the Triton kernel or by `newton_schulz`.
+
+    The kernel (fp16, triangular tiles) is for CUDA, and where no `dtype` is asked for.
+    """
+    if dtype is None and matrices.is_cuda and ops.triton_chosen(matrices):
+        return ops.kernel("muon.newton_schulz", "newton_schulz")(matrices, steps).to(matrices.dtype)
+    return newton_schulz(matrices, steps, dtype)

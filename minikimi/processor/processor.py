@@ -4,7 +4,7 @@ It opens and packs the pictures, asks the chat template for the tokens with h * 
 pads a batch on the left, so that the last column is the last token of every conversation and generation can start
 there.
 
-    proc  = Processor.from_pretrained("path")                       # or Processor.small()
+    model, proc = load("small")
     question = [{"type": "image", "image": "cat.png"}, {"type": "text", "text": "What is this?"}]
     batch = proc([{"role": "user", "content": question}], add_generation_prompt=True)
     print(proc.decode(model.generate(**batch)))
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import torch
 from minikimi.errors import UserError
 from minikimi.files import locate, read_json, write_json, write_text
 from minikimi.processor.images.open_image import ImageSource
+from minikimi.processor.images.processing import CONFIG_FILE as IMAGE_CONFIG_FILE
 from minikimi.processor.images.processing import ImageProcessor
 from minikimi.processor.text.chat import DEFAULT_SYSTEM, Message, Rendered, chat_template, content_parts, render
 from minikimi.processor.text.special_tokens import PAD
@@ -36,21 +37,27 @@ CONFIG_FILE, TEMPLATE_FILE = "minikimi_processor.json", "chat_template.jinja"
 Conversation = Sequence[Message]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Encoded:
-    """One conversation, ready to be packed for training.
+    """One sample as tensors: packed with others for training, or continued by the model."""
 
-    Attributes:
-        input_ids: (T,) int64.
-        labels: (T,) int64, not shifted: labels[t] is input_ids[t] where the loss looks at that token, else -100.
-        pixel_values: (P, 3, 14, 14) float32; P = 0 without pictures.
-        grid_hws: (N, 2) int64, rows and columns of patches.
-    """
+    input_ids: torch.Tensor  # (T,) int64
+    labels: torch.Tensor  # (T,) int64, not shifted: the id itself where the loss looks at that token, else -100
+    pixel_values: torch.Tensor  # (P, 3, 14, 14) float32; P = 0 without pictures
+    grid_hws: torch.Tensor  # (N, 2) int64, rows and columns of patches of each picture
 
-    input_ids: torch.Tensor
-    labels: torch.Tensor
-    pixel_values: torch.Tensor
-    grid_hws: torch.Tensor
+    @classmethod
+    def of(cls, row: Rendered, pixel_values: torch.Tensor, grid_hws: torch.Tensor) -> Encoded:
+        """A row of tokens as tensors, beside its pictures."""
+        input_ids = torch.tensor(row.input_ids)
+        labels = input_ids.masked_fill(~torch.tensor(row.trainable), IGNORE_INDEX)
+        return cls(input_ids, labels, pixel_values, grid_hws)
+
+    def followed_by(self, ids: Sequence[int]) -> Encoded:
+        """The same with more ids behind it, of which none is learnt: a prompt with some of its answer given."""
+        more = torch.tensor(ids, dtype=torch.int64)
+        labels = torch.cat([self.labels, torch.full_like(more, IGNORE_INDEX)])
+        return replace(self, input_ids=torch.cat([self.input_ids, more]), labels=labels)
 
 
 class Processor:
@@ -79,12 +86,14 @@ class Processor:
 
     @classmethod
     def from_pretrained(cls, directory: str | os.PathLike) -> Processor:
-        """Read a model directory: the official one, one of ours, or the shipped model of this name (`small`).
+        """Read an official directory, a finished run (`runs/NAME`, which holds `model/`) or a shipped name (`small`).
 
         Needs `preprocessor_config.json` and `tiktoken.model` or `tokenizer.json`. Raises `UserError` naming what is
         missing or damaged.
         """
         directory = locate(directory)
+        if not (directory / IMAGE_CONFIG_FILE).is_file() and (directory / "model" / IMAGE_CONFIG_FILE).is_file():
+            directory = directory / "model"
         image_processor = ImageProcessor.from_pretrained(directory)
         path = directory / CONFIG_FILE
         config = read_json(path) if path.is_file() else {"default_system": DEFAULT_SYSTEM}
@@ -125,31 +134,44 @@ class Processor:
             UserError: a picture cannot be opened.
         """
         conversations, image_lists = _as_batch(messages, images)
-        rows, pixels, grids = [], [], []
+        encoded = []
         for number, (conversation, given) in enumerate(zip(conversations, image_lists, strict=True)):
             try:
-                rendered, pixel_values, grid_hws = self._render(conversation, given, add_generation_prompt)
+                encoded.append(self.encode(conversation, given, add_generation_prompt))
             except ValueError as error:
                 if len(conversations) == 1:
                     raise
                 raise type(error)(f"conversation {number}: {error}") from None
-            rows.append(rendered.input_ids)
-            pixels.append(pixel_values)
-            grids.append(grid_hws)
-        batch = self._pad_left(rows)
-        if any(len(grid) for grid in grids):
-            batch |= {"pixel_values": torch.cat(pixels), "image_grid_hws": torch.cat(grids)}
-        return batch
+        return self.pad_left(encoded)
 
-    def encode(self, messages: Conversation, images: Sequence[ImageSource] | None = None) -> Encoded:
-        """One conversation for training, with labels on the assistant's words and the `<|im_end|>` behind them.
+    def encode(
+        self,
+        messages: Conversation,
+        images: Sequence[ImageSource] | None = None,
+        add_generation_prompt: bool = False,
+    ) -> Encoded:
+        """One conversation, with labels on the assistant's words and the `<|im_end|>` behind them.
 
         Raises as `__call__`.
         """
-        rendered, pixel_values, grid_hws = self._render(messages, images, add_generation_prompt=False)
-        input_ids = torch.tensor(rendered.input_ids)
-        labels = input_ids.masked_fill(~torch.tensor(rendered.trainable), IGNORE_INDEX)
-        return Encoded(input_ids, labels, pixel_values, grid_hws)
+        pixel_values, grid_hws = self.image_processor(_collect_images(messages, images))
+        tokens = self.image_processor.tokens(grid_hws)
+        row = render(messages, self.tokenizer, tokens, add_generation_prompt, self.default_system)
+        return Encoded.of(row, pixel_values, grid_hws)
+
+    def pad_left(self, prompts: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+        """The inputs of `KimiVL.generate`, padded so that every prompt ends in the last column; see `__call__`."""
+        width, pad = max(len(prompt.input_ids) for prompt in prompts), self.tokenizer.special_id(PAD)
+        input_ids = torch.full((len(prompts), width), pad)
+        attention_mask = torch.zeros_like(input_ids)
+        for row, prompt in enumerate(prompts):
+            input_ids[row, width - len(prompt.input_ids) :] = prompt.input_ids
+            attention_mask[row, width - len(prompt.input_ids) :] = 1
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if any(len(prompt.grid_hws) for prompt in prompts):
+            batch["pixel_values"] = torch.cat([prompt.pixel_values for prompt in prompts])
+            batch["image_grid_hws"] = torch.cat([prompt.grid_hws for prompt in prompts])
+        return batch
 
     def decode(self, ids: torch.Tensor | Sequence[Any], skip_special_tokens: bool = True) -> str | list[str]:
         """Text of token ids (T,), or a list of texts of (B, T).
@@ -160,21 +182,6 @@ class Processor:
         if values and not isinstance(values[0], int):
             return [str(self.decode(row, skip_special_tokens)) for row in values]
         return self.tokenizer.decode(values, skip_special_tokens)
-
-    def _render(
-        self, messages: Conversation, images: Sequence[ImageSource] | None, add_generation_prompt: bool
-    ) -> tuple[Rendered, torch.Tensor, torch.Tensor]:
-        pixel_values, grid_hws = self.image_processor(_collect_images(messages, images))
-        tokens = self.image_processor.tokens(grid_hws)
-        rendered = render(messages, self.tokenizer, tokens, add_generation_prompt, self.default_system)
-        return rendered, pixel_values, grid_hws
-
-    def _pad_left(self, rows: Sequence[list[int]]) -> dict[str, torch.Tensor]:
-        width = max(map(len, rows))
-        pad = self.tokenizer.special_id(PAD)
-        ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-        return {"input_ids": ids, "attention_mask": mask}
 
 
 def _as_batch(

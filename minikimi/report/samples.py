@@ -1,6 +1,7 @@
 """The report card's conversations: pictures, question, the whole output with its thinking, the truth (lesson 15).
 
-Half of them are failures where there are as many. Pictures are read only from within the run directory.
+Right and wrong ones in the proportion in which evaluation kept them. Pictures are read only from within the run
+directory.
 """
 
 from __future__ import annotations
@@ -20,27 +21,18 @@ THUMBNAIL = 320  # pixels, longest side; two thirds of it where there are severa
 
 
 def samples_section(run: RunFiles, room: int) -> str:
-    """Up to twelve conversations, up to half of them failures; `room` bytes at most."""
-    kept = [sample for sample in sequence(run.evaluation, "samples") if isinstance(sample, dict)]
+    """Up to twelve conversations; `room` bytes at most."""
+    kept = [sample for sample in sequence(run.evaluation, "samples") if isinstance(sample, dict)][:SHOWN]
     cards: list[str] = []
-    for sample in choose_samples(kept):
+    for sample in kept:
         card = sample_card(run.directory, sample)
         if len(card.encode()) <= room:
             room -= len(card.encode())
             cards.append(card)
     body = f'<div class="cards">{"".join(cards)}</div>' if cards else absent("No conversations were kept.")
-    left = min(len(kept), SHOWN) - len(cards)
-    return section("Conversations, failures included", body + (absent(f"{left} too large to show.") if left else ""))
-
-
-def choose_samples(samples: list[dict[str, Any]], shown: int = SHOWN) -> list[dict[str, Any]]:
-    """At most `shown` samples in alternation, half right and half wrong where there are enough of both."""
-    right = [s for s in samples if s.get("correct")]
-    wrong = [s for s in samples if not s.get("correct")]
-    failures = min(len(wrong), max(shown // 2, shown - len(right)))
-    right, wrong = right[: shown - failures], wrong[:failures]
-    paired = [s for pair in zip(right, wrong, strict=False) for s in pair]
-    return paired + right[len(wrong) :] + wrong[len(right) :]
+    right, left = sum(bool(sample.get("correct")) for sample in kept), len(kept) - len(cards)
+    title = f"Conversations: {right} right and {len(kept) - right} wrong, in the proportion of all questions"
+    return section(title, body + (absent(f"{left} too large to show.") if left else ""))
 
 
 def sample_card(directory: Path, sample: dict[str, Any]) -> str:

@@ -12,43 +12,27 @@ from minikimi.data.packing import PackedBatch, pack
 from minikimi.model.attention import LatentCache
 from minikimi.model.kimi_vl import KimiVL, next_token_targets
 from minikimi.model.moe import Routing
-from minikimi.processor.processor import IGNORE_INDEX, Encoded, Processor
+from minikimi.processor.processor import IGNORE_INDEX, Encoded
 from minikimi.rl.policy import Policy
-from minikimi.sample import Sample
 
 
 @dataclass(frozen=True)
 class SharedBatch(PackedBatch):
-    """S sequences about fewer problems. The image tensors hold each problem once; `feature_index` says for each media
-    token of the row, in order, which image feature it takes."""
+    """S sequences about fewer problems: the image tensors hold each problem's images once."""
 
-    feature_index: Tensor
+    feature_index: Tensor  # (M,) for each media token of the row, in order, the image feature it takes
 
 
 @dataclass(frozen=True)
 class RolloutBatch(SharedBatch):
-    """Responses with what the loss needs: labels on the newest segments only, and
+    """Responses with what the loss needs. Labels stand on the newest segments only."""
 
-    reference: (T,) log-probability of each labelled token when it was sampled; advantages: (S,) reward minus the mean
-    of its problem; weights: (S,) share in the loss; experts: (expert layers, T, K), empty if not recorded; inner:
-    number of the gradient step on these responses, from 0; metrics: what the rollouts tell, for the log.
-    """
-
-    reference: Tensor
-    advantages: Tensor
-    weights: Tensor
-    experts: Tensor
-    inner: int
-    metrics: dict[str, float]
-
-
-def encode_prompt(processor: Processor, sample: Sample) -> Encoded:
-    """The conversation up to the answer, with the assistant's turn opened."""
-    inputs = processor(sample.messages[:-1], sample.images, add_generation_prompt=True)
-    ids = inputs["input_ids"][0]
-    pixels = inputs.get("pixel_values", torch.empty(0, 3, 14, 14))
-    grids = inputs.get("image_grid_hws", torch.empty(0, 2, dtype=torch.int64))
-    return Encoded(ids, torch.full_like(ids, IGNORE_INDEX), pixels, grids)
+    reference: Tensor  # (T,) log-probability of each labelled token when it was sampled
+    advantages: Tensor  # (S,) reward minus the mean of its problem
+    weights: Tensor  # (S,) share in the loss
+    experts: Tensor  # (expert layers, T, K), empty if not recorded
+    inner: int  # number of the gradient step on these responses, from 0
+    metrics: dict[str, float]  # what the rollouts tell, for the log
 
 
 def join(
@@ -79,25 +63,27 @@ def hidden_states(
     model: KimiVL, batch: SharedBatch, pinned: list[Tensor] | None = None, cache: LatentCache | None = None
 ) -> tuple[Tensor, list[Routing]]:
     """The forward pass on shared images: hidden states (T, D) and one routing per expert layer."""
-    x = model.language_model.model.embed_tokens(batch.input_ids)
-    if batch.patches:
-        features = model.image_features(batch.pixel_values, batch.grid_hws)[batch.feature_index]
-        places = (batch.input_ids == model.config.media_placeholder_token_id).nonzero()[:, 0]
-        x = x.index_put((places,), features.to(x.dtype))
-    longest = int(batch.cu_seqlens.diff().max())
-    return model.language_model.model(x, batch.positions, batch.cu_seqlens, longest, cache, pinned)
+    out = model(
+        batch.input_ids,
+        batch.pixel_values,
+        batch.grid_hws,
+        cu_seqlens=batch.cu_seqlens,
+        pinned=pinned,
+        cache=cache,
+        feature_index=batch.feature_index,
+    )
+    return out.hidden, out.routings
 
 
 @dataclass
 class TokenLogProbs:
-    """Of the N labelled tokens: log-probability (N,), entropy (N,), sequence (N,), and place (N,) in the row of the
-    position that predicts them; and the routings of the pass."""
+    """What a pass says about the N labelled tokens of a row."""
 
-    log_probs: Tensor
-    entropy: Tensor
-    sequence: Tensor
-    place: Tensor
-    routings: list[Routing]
+    log_probs: Tensor  # (N,)
+    entropy: Tensor  # (N,)
+    sequence: Tensor  # (N,) which sequence the token belongs to
+    place: Tensor  # (N,) in the row, of the position that predicts the token
+    routings: list[Routing]  # one per expert layer
 
     def per_sequence(self, values: Tensor, sequences: int) -> Tensor:
         """Sums (S,) of values (N,) over the tokens of each sequence."""

@@ -19,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from minikimi.data import forms
 from minikimi.errors import UserError
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.rl.batch import RolloutBatch, encode_prompt, join
+from minikimi.rl.batch import RolloutBatch, join
 from minikimi.rl.policy import Policy
 from minikimi.rl.problems import ProblemPool
 from minikimi.rl.response import Group, Response
@@ -91,11 +92,11 @@ class RolloutEngine:
 
     def group(self, index: int, responses: list[Response]) -> Group:
         sample = self.pool.source[index]
-        return Group(index, sample, encode_prompt(self.processor, sample), responses)
+        return Group(index, sample, forms.prompt(self.processor, sample), responses)
 
     def usable(self, index: int) -> bool:
         """Whether a problem's prompt is short enough. It is never cut: images would lose their tokens."""
-        return len(encode_prompt(self.processor, self.pool.source[index]).input_ids) <= self.settings.max_prompt_tokens
+        return len(forms.prompt(self.processor, self.pool.source[index]).input_ids) <= self.settings.max_prompt_tokens
 
     def sample_batch(self) -> RolloutBatch:
         """One iteration up to its gradient steps."""

@@ -13,10 +13,10 @@ from math import comb
 
 import numpy as np
 
+from minikimi.data import forms
 from minikimi.evaluation.statistics import bootstrap
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.rl.batch import encode_prompt
 from minikimi.rl.policy import Policy
 from minikimi.rl.response import Group, Response
 from minikimi.rl.rollout import rollout
@@ -78,7 +78,7 @@ def sample_groups(
         part = []
         for i, sample in enumerate(samples[start : start + batch], start):
             responses = [Response((*key, i, j), list(first), [0.0] * len(first)) for j in range(settings.samples)]
-            part.append(Group(i, sample, encode_prompt(processor, sample), responses))
+            part.append(Group(i, sample, forms.prompt(processor, sample), responses))
         rollout(model, policy, [g.prompt for g in part], [g.responses for g in part], settings.max_new_tokens)
         for group in part:
             score(group, processor, settings, iteration=settings.length_from)

@@ -14,26 +14,29 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from minikimi.model.config import KimiVLConfig
+from minikimi.processor.text.special_tokens import stop_ids
 
 CHUNK = 2**26  # logits that exist at one time
 
 
 @dataclass(frozen=True)
 class Policy:
-    """temperature: divides the logits. stop_ids: [EOS] and <|im_end|>. first_special: the control tokens begin here."""
+    """How logits become the distribution that is sampled from."""
 
-    temperature: float
-    stop_ids: tuple[int, ...]
-    first_special: int
+    temperature: float  # divides the logits
+    stop_ids: tuple[int, ...]  # [EOS] and <|im_end|>
+    first_special: int  # the control tokens begin at this id
 
     @classmethod
     def of(cls, config: KimiVLConfig, temperature: float = 1.0) -> Policy:
-        """The policy of a model. Every Kimi-VL vocabulary ends in a block of control tokens that [BOS] opens, and
-        <|im_end|> follows [EOS]. Raises `ValueError` unless temperature > 0."""
+        """The policy of a model, whose vocabulary ends in a block of control tokens that [BOS] opens.
+
+        Raises `ValueError` unless temperature > 0.
+        """
         if not temperature > 0:
             raise ValueError(f"temperature {temperature}: sampling needs a number above 0")
         text = config.text_config
-        return cls(temperature, (text.eos_token_id, text.eos_token_id + 1), text.bos_token_id)
+        return cls(temperature, stop_ids(text.eos_token_id), text.bos_token_id)
 
     def log_probs(self, logits: Tensor) -> Tensor:
         """Logits (N, V) to log-probabilities (N, V), float32; forbidden ids get -inf."""
@@ -42,8 +45,11 @@ class Policy:
         return (logits.float() / self.temperature).masked_fill(banned, -torch.inf).log_softmax(dim=-1)
 
     def chosen_log_probs(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability of targets (N,) after hidden (N, D) under the head (V, D), and the entropy (N,) without
-        gradient. Logits are made piece by piece, and again in the backward pass, where there are many."""
+        """Log-probability of targets (N,) after hidden (N, D) under the head (V, D), and the entropy (N,).
+
+        The entropy has no gradient. Where there are many logits, they are made piece by piece, and made again in the
+        backward pass.
+        """
 
         def piece(h: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             log_probs = self.log_probs(h @ weight.T)
@@ -59,8 +65,10 @@ class Policy:
         return torch.cat(chosen), torch.cat(entropy)
 
     def draw(self, log_probs: Tensor, uniform: Tensor) -> Tensor:
-        """One id per row of (N, V) for given random numbers (N,) in [0, 1): the id at which the cumulated probability
-        first exceeds them."""
+        """One id per row of (N, V) for given random numbers (N,) in [0, 1).
+
+        It is the id at which the cumulated probability first exceeds the random number.
+        """
         cdf = log_probs.double().exp().cumsum(dim=-1)
         total = cdf[:, -1]
         threshold = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))

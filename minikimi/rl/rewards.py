@@ -13,6 +13,8 @@ from typing import Any
 
 from minikimi import answers
 from minikimi.errors import UserError
+from minikimi.sample import Sample
+from minikimi.world import judged
 
 RewardFunction = Callable[..., list[float]]
 REWARDS: dict[str, RewardFunction] = {}  # filled by `reward`
@@ -44,13 +46,13 @@ def point_in_box(completions: Sequence[str], facts: Sequence[Mapping[str, Any]],
 
 @reward("correct")
 def correct_answer(
-    completions: Sequence[str], answer: Sequence[str], facts: Sequence[Mapping[str, Any]], **_: Any
+    completions: Sequence[str], answer: Sequence[str], facts: Sequence[Mapping[str, Any]], task: Sequence[str], **_: Any
 ) -> list[float]:
-    """For mixed tasks: a point in the box where the facts hold a box, else the exact answer."""
-    rows = zip(completions, answer, facts, strict=True)
+    """For mixed tasks: 1 where the rule of the sample's own task says so (`Task.judge`), else 0."""
+    rows = zip(completions, answer, facts, task, strict=True)
     return [
-        (point_in_box([text], facts=[fact]) if "box" in fact else exact_answer([text], answer=[truth]))[0]
-        for text, truth, fact in rows
+        float(judged(Sample("", name, [], [], truth, facts=dict(fact)), text, alone=True).right)
+        for text, truth, fact, name in rows
     ]
 
 

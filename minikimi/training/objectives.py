@@ -14,24 +14,27 @@ from minikimi.data.packing import PackedBatch
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Routing, sequence_aux_loss
 
+PARTS = ("vision_tower", "multi_modal_projector", "language_model")  # of the model; a stage trains some or all
+
 
 @dataclass
 class Loss:
-    """The scalar to minimise, its parts for the log, and the routing of each expert layer that took part."""
+    """What an objective makes of a batch."""
 
-    total: Tensor
-    parts: dict[str, Tensor]
-    routings: list[Routing]
+    total: Tensor  # the scalar to minimise
+    parts: dict[str, Tensor]  # what it is made of, for the log
+    routings: list[Routing]  # one per expert layer that took part
 
 
 class Objective(nn.Module, ABC):
-    """An objective: the names of the model's parts it trains, and a loss. It may own parameters that live only in its
-    stage. `columns` names what its parts add to metrics.csv.
+    """An objective: the names of the model's parts it trains, and a loss.
+
+    It may own parameters that live only in its stage. `columns` names what its parts add to metrics.csv.
     """
 
     columns: tuple[str, ...] = ()
 
-    def __init__(self, train: Sequence[str]) -> None:
+    def __init__(self, train: Sequence[str] = PARTS) -> None:
         super().__init__()
         self.train_parts = tuple(train)
 
@@ -57,12 +60,14 @@ class NextToken(Objective):
         aux_loss: weight of the sequence balance loss; None takes `aux_loss_alpha` of the config.
     """
 
-    def __init__(self, train: list[str], aux_loss: float | None = None) -> None:
+    columns = ("loss_text", "loss_balance")
+
+    def __init__(self, train: Sequence[str] = PARTS, aux_loss: float | None = None) -> None:
         super().__init__(train)
         self.aux_loss = aux_loss
 
     def loss(self, model: KimiVL, batch: PackedBatch) -> Loss:
-        images = (batch.pixel_values, batch.grid_hws) if batch.patches else (None, None)
+        images = batch.pixel_values, batch.grid_hws
         out = model(batch.input_ids, *images, labels=batch.labels, cu_seqlens=batch.cu_seqlens)
         assert out.loss is not None
         alpha = model.config.text_config.aux_loss_alpha if self.aux_loss is None else self.aux_loss

@@ -23,7 +23,8 @@ from minikimi.data.packing import PackedBatch
 from minikimi.errors import UserError
 from minikimi.model import ops
 from minikimi.model.decoder import LanguageModel
-from minikimi.model.kimi_vl import KimiVL, next_token_targets
+from minikimi.model.kimi_vl import KimiVL, next_token_targets, place_features
+from minikimi.model.patches import segment_positions
 from minikimi.model.projector import Projector, merge_patches
 from minikimi.training.objectives import Loss, Objective
 
@@ -58,6 +59,8 @@ class SiglipCaption(Objective):
         layers: layers of the caption decoder.
         caption_weight: the factor of the caption loss (2 in the report).
     """
+
+    columns = ("loss_siglip", "loss_caption")
 
     def __init__(self, width: int = 128, layers: int = 2, caption_weight: float = 2.0) -> None:
         super().__init__(["vision_tower"])
@@ -108,7 +111,7 @@ class SiglipCaption(Objective):
         cu_seqlens = cumulative[batch.cu_seqlens.long()].to(torch.int32)  # bounds of the captions alone
         lengths = cu_seqlens.diff()
         ids = batch.input_ids[learnt]
-        positions = torch.arange(len(ids), device=ids.device) - cu_seqlens[:-1].repeat_interleave(lengths)
+        positions = segment_positions(cu_seqlens)
         hidden, _ = self.text_encoder(self.text_encoder.embed_tokens(ids), positions, cu_seqlens, int(lengths.max()))
         text = self.text_head(segment_mean(hidden, cu_seqlens))
         padded = nn.utils.rnn.pad_sequence(list(ids.split(lengths.tolist())), batch_first=True, padding_value=-1)
@@ -122,11 +125,9 @@ class SiglipCaption(Objective):
         blocks = merge_patches(patches, batch.grid_hws, model.config.vision_config.merge_kernel_size)
         projector: Projector = self.captioner.multi_modal_projector
         language: LanguageModel = self.captioner.language_model
-        features = projector(blocks)
-        places = (batch.input_ids == model.config.media_placeholder_token_id).nonzero()[:, 0]
         x = language.model.embed_tokens(batch.input_ids)
-        x = x.index_put((places,), features.to(x.dtype))
+        x = place_features(x, batch.input_ids, projector(blocks), self.media_id)
         longest = int(batch.cu_seqlens.diff().max())
-        hidden, _ = language.model(x, batch.positions, batch.cu_seqlens, longest)
+        hidden, _ = language.model(x, segment_positions(batch.cu_seqlens), batch.cu_seqlens, longest)
         targets = next_token_targets(batch.labels, batch.cu_seqlens)
         return ops.linear_cross_entropy(hidden, language.lm_head.weight, targets)

@@ -15,7 +15,10 @@ from minikimi.world.vocabulary import BACKGROUNDS
 
 T = TypeVar("T")
 Rng = np.random.Generator
+Cell = tuple[int, int, int, int]  # left, top, right, bottom, px
 COLOURS = list(BACKGROUNDS)
+CELL = 28  # px: side of the cell of a grid, one image token
+FREE = 27  # px: most free paper to the right and below, never room for another cell
 SNUG = 0.6  # share of sheets without free paper, in either direction
 
 
@@ -65,7 +68,17 @@ class Canvas:
         background = background or pick(rng, COLOURS)
         return cls(Image.new("RGB", size, BACKGROUNDS[background]), background)
 
-    def paste(self, rng: Rng, name: str, size: int, cell: tuple[int, int, int, int]) -> None:
+    @classmethod
+    def sheet(
+        cls, rng: Rng, rows: int, columns: int, held_out: bool, names: Collection[str] = (), free: int = FREE
+    ) -> Canvas:
+        """A plain sheet with room for `rows` x `columns` cells and up to `free` px more; its size is of the split, its
+        background known to the pictures `names`."""
+        width, height = CELL * columns, CELL * rows
+        size = draw_resolution(rng, (width, width + free), (height, height + free), held_out)
+        return cls.blank(rng, size, draw_background(rng, names))
+
+    def paste(self, rng: Rng, name: str, size: int, cell: Cell) -> None:
         """Draw the picture `name`, longest side `size` px, near the middle of `cell` (left, top, right, bottom)."""
         drawn = picture(name, size)
         left = cell[0] + near_middle(rng, cell[2] - cell[0], drawn.width)
@@ -74,38 +87,11 @@ class Canvas:
         self.placements.append({"name": name, "box": (left, top, left + drawn.width, top + drawn.height)})
 
     @staticmethod
-    def cells(rows: int, columns: int, side: int) -> list[tuple[int, int, int, int]]:
-        """Square cells of `side` px from the top left, in reading order. With `side` a multiple of 28 px, a cell is a
-        whole number of image tokens: a vision transformer this small learns to see much sooner on such a grid."""
-        return [(side * c, side * r, side * (c + 1), side * (r + 1)) for r in range(rows) for c in range(columns)]
+    def cells(rows: int, columns: int) -> list[Cell]:
+        """Square cells of 28 px from the top left, in reading order. A cell is one image token: a vision transformer
+        this small learns to see much sooner on such a grid."""
+        return [(CELL * c, CELL * r, CELL * (c + 1), CELL * (r + 1)) for r in range(rows) for c in range(columns)]
 
     def facts(self, kind: str, **more: Any) -> dict[str, Any]:
         """What is known about the finished scene, for checks and for scoring."""
-        return {
-            "kind": kind,
-            "background": self.background,
-            "placements": self.placements,
-            **more,
-        }
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Finished drawings with one question: what a task function returns.
-
-    images: in order; none for a task of words. caption: all that the images show, so that the answer follows from it.
-    solution: worked steps that lead to the answer, for tasks worth thinking about. more: further
-    questions about the same images with their answers, only in training. content: the parts of the user's
-    turn, where words stand between the images; by default all images come first, then the question. told: each image
-    in words; by default the caption tells the only one.
-    """
-
-    images: list[Image.Image]
-    question: str
-    answer: str
-    caption: str
-    facts: dict[str, Any]
-    solution: str = ""
-    more: list[tuple[str, str]] = field(default_factory=list)
-    content: list[dict[str, Any]] | None = None
-    told: list[str] | None = None
+        return {"kind": kind, "background": self.background, "placements": self.placements, **more}

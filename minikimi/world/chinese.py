@@ -8,6 +8,7 @@ characters do for all: a byte-level tokenizer has to spell most of them in three
 from __future__ import annotations
 
 from minikimi.world.canvas import Rng
+from minikimi.world.vocabulary import COUNTRIES, GROUPS
 
 SHARE = 1 / 6
 
@@ -33,12 +34,15 @@ def language(rng: Rng) -> str:
     return "zh" if rng.random() < SHARE else "en"
 
 
-def names(groups: dict[str, dict[str, str]], countries: list[str]) -> dict[str, str]:
+def _names() -> dict[str, str]:
     """English -> Chinese for all groups, pictures and countries."""
-    chinese = dict(zip(countries, COUNTRY_LINE.split(), strict=True))
-    for group, members in groups.items():
-        chinese |= dict(zip([group, *members], GROUP_LINES[group].split(), strict=True))
-    return chinese
+    names = dict(zip(COUNTRIES, COUNTRY_LINE.split(), strict=True))
+    for group, members in GROUPS.items():
+        names |= dict(zip([group, *members], GROUP_LINES[group].split(), strict=True))
+    return names
+
+
+CHINESE = _names()
 
 
 def tally(words: list[str]) -> str:

@@ -11,13 +11,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from minikimi.world import art
-from minikimi.world.canvas import Canvas, Rng, between, near_middle, pick
+from minikimi.world.canvas import CELL, Canvas, Cell, Rng, between, near_middle, pick
 
-CELL = 28  # px: 2 x 2 patches, one image token
 DIGIT_SIZES = (22, 26)
 FONT_SIZES = (17, 22)
 Colour = tuple[int, int, int]
-Cell = tuple[int, int, int, int]
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""Needles in a haystack: `needle`, `needle_512`, `needle_2048`, words only (lessons 09 and 12).
+"""Needles in a haystack, for `needle`, `needle_512`, `needle_2048` and the needle map; words only (lessons 09 and 12).
 
 Among sentences of no matter stand two to four of one form, `The secret number of the dog is 52.`; the question asks
 for one of them, so that the key must be matched and not just something odd be noticed (multi-key retrieval of RULER,
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from functools import cache
 
 from minikimi.processor.processor import Processor
-from minikimi.world.canvas import Rng, Scene, between, pick
+from minikimi.world.canvas import Rng, between, pick
 from minikimi.world.holdout import COUNTS, count_held_out, pair_held_out, place_held_out
+from minikimi.world.scene import Scene
 from minikimi.world.vocabulary import GROUP_OF, NAMES, PLACES, amount
 
 NEEDLE = "The secret number of the {} is {}."
 QUESTIONS = ["What is the secret number of the {}?", "Which secret number does the {} have?"]
 VALUES = range(10, 100)
-LENGTHS = {"needle": (88, 128), "needle_512": (400, 512), "needle_2048": (1700, 2048)}  # most tokens: drawn from here
 DAYS = [
     "It is a fine day.",
     "The sun shines and the air is warm.",
@@ -120,19 +120,4 @@ def needle_scene(rng: Rng, held_out: bool, tokens: int, depth: float | None = No
     reached = _insert(lines, asked, rng.random() if depth is None else depth)
     facts = {"key": key, "value": value, "needles": needles, "depth": reached, "question": question}
     more = [] if held_out else [(pick(rng, QUESTIONS).format(k), v) for k, v in needles.items() if k != key]
-    return Scene([], " ".join([*lines, question]), value, "", facts, more=more)
-
-
-def needle(rng: Rng, held_out: bool) -> Scene:
-    """About 80 to 128 tokens."""
-    return needle_scene(rng, held_out, between(rng, *LENGTHS["needle"]))
-
-
-def needle_512(rng: Rng, held_out: bool) -> Scene:
-    """About 390 to 512 tokens."""
-    return needle_scene(rng, held_out, between(rng, *LENGTHS["needle_512"]))
-
-
-def needle_2048(rng: Rng, held_out: bool) -> Scene:
-    """About 1,690 to 2,048 tokens."""
-    return needle_scene(rng, held_out, between(rng, *LENGTHS["needle_2048"]))
+    return Scene(question=" ".join([*lines, question]), answer=value, more=more, facts=facts)

@@ -1,14 +1,6 @@
 """`PictureWorld`: an endless, indexable data set; item i is a pure function of (seed, split, i) (lesson 09).
 
-The tasks follow the data categories of the Kimi-VL report (arXiv 2504.07491, section 3.1):
-
-- caption and grounding: caption, where, count;
-- knowledge: flag, group; with numbers to work out: chart, sum;
-- OCR: number, word, table, receipt;
-- agent: click, desktop;
-- interleaved: pages, pages_long, compare;
-- video: motion, order;
-- text alone: arithmetic, needle, needle_512, needle_2048.
+Its tasks stand in `tasks/`, one file each.
 
 Pictures: OpenMoji (https://openmoji.org), CC BY-SA 4.0; credit them wherever samples are shown.
 """
@@ -16,58 +8,17 @@ Pictures: OpenMoji (https://openmoji.org), CC BY-SA 4.0; credit them wherever sa
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from minikimi.errors import UserError
 from minikimi.sample import Sample
-from minikimi.world import (
-    charts,
-    documents,
-    glyph,
-    needles,
-    places,
-    reading,
-    screens,
-    stories,
-    sums,
-    tables,
-    things,
-    trajectories,
-    video,
-)
-from minikimi.world.canvas import Rng, Scene
+from minikimi.world.tasks import TASKS, task_named
 
-TASKS: dict[str, Callable[[Rng, bool], Scene]] = {
-    "glyph": glyph.glyph,
-    "caption": places.caption,
-    "where": places.where,
-    "count": things.count,
-    "group": things.group,
-    "flag": things.flag,
-    "number": reading.number,
-    "word": reading.word,
-    "table": tables.table,
-    "receipt": tables.receipt,
-    "chart": charts.chart,
-    "sum": sums.sum_,
-    "arithmetic": sums.arithmetic,
-    "click": screens.click,
-    "motion": video.motion,
-    "order": video.order,
-    "pages": documents.pages,
-    "pages_long": documents.pages_long,
-    "compare": documents.compare,
-    "needle": needles.needle,
-    "needle_512": needles.needle_512,
-    "needle_2048": needles.needle_2048,
-    "desktop": trajectories.desktop,
-    "story": stories.story,
-}
-DEFAULT_MIXTURE = {task: 1.0 for task in TASKS if not task.endswith(("_512", "_2048", "_long"))}
+DEFAULT_MIXTURE = {name: 1.0 for name, task in TASKS.items() if task.group != "long"}
 SPLITS = ("train", "held_out")
 ENDLESS = 2**40
 
@@ -106,23 +57,8 @@ class PictureWorld:
             raise IndexError(f"index {index} is outside a picture world of {self.size} samples")
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
         task = self._names[bisect(self._cumulative, rng.random() * self._cumulative[-1])]
-        scene = TASKS[task](rng, self.split == "held_out")
-        parts = scene.content or [{"type": "image"} for _ in scene.images] + [{"type": "text", "text": scene.question}]
-        turns = [("user", parts), ("assistant", scene.answer)]
-        messages: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in turns]
-        name = f"world-{self.seed}-{self.split}-{index}"
-        return Sample(
-            name,
-            task,
-            messages,
-            scene.images,
-            scene.answer,
-            scene.caption,
-            scene.solution,
-            scene.more,
-            scene.facts,
-            scene.told or [scene.caption] * len(scene.images),
-        )
+        scene = TASKS[task].draw(rng, self.split == "held_out")
+        return scene.sample(f"world-{self.seed}-{self.split}-{index}", task)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(self.size))
@@ -131,8 +67,7 @@ class PictureWorld:
 def _checked(tasks: Mapping[str, float]) -> dict[str, float]:
     """The weights above zero, or a UserError that names the wrong one."""
     for name, weight in tasks.items():
-        if name not in TASKS:
-            raise UserError(f"task {name!r} does not exist in the picture world; choose from {', '.join(TASKS)}")
+        task_named(name)  # or a UserError
         if not 0 <= weight < float("inf"):
             raise UserError(f"weight {weight} of task {name!r} must be a number of at least 0")
     kept = {name: float(weight) for name, weight in tasks.items() if weight > 0}

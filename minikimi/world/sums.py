@@ -1,6 +1,6 @@
-"""Tasks of mental arithmetic: `sum` (two handwritten numbers) and `arithmetic` (the same in words) (lesson 09).
+"""Problems of mental arithmetic, for `sum` and `arithmetic` (lesson 09).
 
-Both come with worked steps, column by column, ones first. Three solutions in four check their result; nothing in the
+They come with worked steps, column by column, ones first. Three solutions in four check their result; nothing in the
 question says which. Reinforcement learning with a length penalty (Kimi k1.5, arXiv 2501.12599, section 2.3.3) can
 learn to leave that out. Long chains of thought: Kimi-VL report (arXiv 2504.07491), section 2.4.
 """
@@ -9,17 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from minikimi.world import art, glyphs
-from minikimi.world.canvas import Canvas, Rng, Scene, between, draw_resolution, pick
+from minikimi.world.canvas import Rng, between, pick
 from minikimi.world.holdout import sum_held_out, sum_unseen
-from minikimi.world.vocabulary import INKS
 
-FREE = 27  # most free paper to the right and below, px
 # Lowest and highest first and second number by difficulty; only 4 carries or borrows.
 RANGES = {1: ((0, 9), (0, 9)), 2: ((10, 99), (1, 9)), 3: ((10, 99), (10, 99)), 4: ((10, 99), (10, 99))}
 CHECKED = 0.75  # share of solutions that check their result
-SUM_QUESTIONS = ["What is the result?", "Work it out.", "How much is it?", "Calculate."]
-ARITHMETIC_QUESTIONS = ["What is {}?", "How much is {}?", "Calculate {}."]
 
 
 def result(a: int, sign: str, b: int) -> int:
@@ -33,7 +28,7 @@ def carries(a: int, sign: str, b: int) -> bool:
     return any(not 0 <= column <= 9 for column in columns)
 
 
-def _draw(rng: Rng, held_out: bool) -> tuple[int, str, int, int]:
+def _draw_numbers(rng: Rng, held_out: bool) -> tuple[int, str, int, int]:
     """(a, sign, b, difficulty) of the split, with a result of at least 0."""
     difficulty, sign = between(rng, 1, 4), pick(rng, ["+", "-"])
     while True:
@@ -67,31 +62,9 @@ def solve(a: int, sign: str, b: int, check: bool) -> str:
     return ". ".join([f"{a} {sign} {b}", *steps(a, sign, b), *reverse, str(value)])
 
 
-def _problem(rng: Rng, held_out: bool) -> tuple[str, str, str, dict[str, Any]]:
-    """Text, answer, worked solution and facts of one problem."""
-    a, sign, b, difficulty = _draw(rng, held_out)
+def draw_problem(rng: Rng, held_out: bool) -> tuple[str, str, str, dict[str, Any]]:
+    """The text (`27 + 15`), answer, worked solution and facts of one problem of the split."""
+    a, sign, b, difficulty = _draw_numbers(rng, held_out)
     check = bool(rng.random() < CHECKED)
     facts = {"a": a, "sign": sign, "b": b, "difficulty": difficulty, "checked": check}
     return f"{a} {sign} {b}", str(result(a, sign, b)), solve(a, sign, b, check), facts
-
-
-def sum_(rng: Rng, held_out: bool) -> Scene:
-    """Two handwritten numbers in one row with a printed sign between; the answer is the result."""
-    text, answer, solution, facts = _problem(rng, held_out)
-    masks, indices = glyphs.handwritten(rng, f"{facts['a']}{facts['b']}", held_out)
-    sign = facts["sign"].replace("-", "\N{MINUS SIGN}")
-    masks.insert(len(str(facts["a"])), glyphs.printed(sign, pick(rng, art.FONTS), between(rng, *glyphs.FONT_SIZES)))
-    cells, ink = Canvas.cells(1, len(masks), glyphs.CELL), pick(rng, INKS)
-    width, height = cells[-1][2:]
-    canvas = Canvas.blank(rng, draw_resolution(rng, (width, width + FREE), (height, height + FREE), held_out))
-    for mask, cell in zip(masks, cells, strict=True):
-        glyphs.stamp(rng, canvas, mask, cell, ink)
-    facts = canvas.facts("sum", digit_indices=indices, **facts)
-    return Scene([canvas.image], pick(rng, SUM_QUESTIONS), answer, text, facts, solution)
-
-
-def arithmetic(rng: Rng, held_out: bool) -> Scene:
-    """The same problems without an image."""
-    text, answer, solution, facts = _problem(rng, held_out)
-    question = pick(rng, ARITHMETIC_QUESTIONS).format(text)
-    return Scene([], question, answer, "", {"kind": "arithmetic", **facts}, solution)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from minikimi.world import art
-from minikimi.world.canvas import Canvas, Rng, between, pick
+from minikimi.world.canvas import CELL, Canvas, Rng, between, pick
 from minikimi.world.glyphs import printed
 from minikimi.world.holdout import cell_held_out
 from minikimi.world.screens import describe_icons, normalised
 
 PixelBox = tuple[int, int, int, int]
 
-CELL, SIZES = 28, (22, 26)  # px: of all pictures
+SIZES = (22, 26)  # longest side of a picture, px
 ROWS = 3
 HEIGHT = ROWS * CELL  # of a screen, px
 TITLE_COLOUR, CROSS_COLOUR = (150, 175, 215), (190, 30, 30)
@@ -82,7 +82,7 @@ class Window(Screen):
 def draw_icons(rng: Rng, names: list[str], columns: int, background: str) -> Screen:
     """The bare desktop: `names` in cells that are drawn, each known to its picture."""
     canvas = Canvas.blank(rng, (columns * CELL, HEIGHT), background)
-    cells = canvas.cells(ROWS, columns, CELL)
+    cells = canvas.cells(ROWS, columns)
     while True:
         chosen = sorted(rng.permutation(len(cells))[: len(names)].tolist())
         placed = {cell: names[i] for cell, i in zip(chosen, rng.permutation(len(names)).tolist(), strict=True)}

@@ -16,8 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from minikimi import KimiVL, Processor, answers
-from minikimi.evaluation import ask, facts, statistics
+from minikimi import KimiVL, answers, load
+from minikimi.data import forms
+from minikimi.evaluation import facts, statistics
 from minikimi.lab import check, progress, setup
 from minikimi.processor.text.chat import END_THINK, THINK
 from minikimi.world import PictureWorld
@@ -34,7 +35,7 @@ setup("00")
 # **processor**, which turns pictures and words into tensors:
 
 # %%
-model, proc = KimiVL.from_pretrained("small"), Processor.from_pretrained("small")
+model, proc = load("small")
 print(f"{sum(tensor.numel() for tensor in model.state_dict().values()):,} parameters")
 
 # %% [markdown]
@@ -620,7 +621,7 @@ grids = torch.tensor([image_grid(*size)[:2] for size in sizes])
 assert proc.image_processor.tokens(grids) == [image_grid(*size)[2] for size in sizes]
 for sample in (first, clip, results["pages"][0][0]):
     mine = question_turn(sample.question, sample.images, LABELS.get(sample.task, "Image"))
-    theirs = ask.question_turns(sample, blind=True)
+    theirs = forms.ask_turns(forms.hide_images(sample))
     assert torch.equal(proc(mine)["input_ids"], proc(sample.messages[:-1], sample.images)["input_ids"])
     assert torch.equal(proc(without_pictures(mine))["input_ids"], proc(theirs)["input_ids"])
 for sample, text in zip(screens, clicks, strict=True):

@@ -10,6 +10,7 @@
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch.utils.flop_counter import FlopCounterMode
 
 from minikimi.lab import check, knob, photo, progress, setup
@@ -24,13 +25,11 @@ setup("01")
 # **Kimi-VL** is a vision-language model: it reads pictures and text, and answers in text. Its eye is called
 # **MoonViT**, a vision transformer that turns a picture into a row of vectors; a language model reads these vectors
 # between the words. We follow the report (arXiv 2504.07491) and the code and weights that Moonshot AI published with
-# it;
-# "released" always means these. This lesson is about what happens before the first layer.
+# it; "released" always means these. This lesson is about what happens before the first layer.
 #
 # How to work here: an exercise is a cell with a line `raise NotImplementedError`. Put your code in its place and run
-# the
-# cell. `check` says what it thinks of your answer and, if it is not right yet, goes on with the library's. When stuck:
-# `hint("1.1")`, then `hint("1.1", 2)`, at last `solution("1.1")`.
+# the cell. `check` says what it thinks of your answer and, if it is not right yet, goes on with the library's. When
+# stuck: `hint("1.1")`, then `hint("1.1", 2)`, at last `solution("1.1")`.
 #
 # ## A picture: three pictures, and what a square does to them
 #
@@ -133,33 +132,45 @@ for i in (0, 4):
 # No loop is needed: name the axes. The height is `h` patches of `p` pixels, so it *splits* into two axes `(h, p)`;
 # the width into `(w, p)`. Then the axes are *moved* into the order of the patches, and neighbouring axes *joined*:
 #
-# | step | axes |
-# |---|---|
-# | image | `(C, H, W)` |
-# | split (`reshape`) | `(C, h, p, w, p)` |
-# | move (`permute`) | `(h, w, C, p, p)` |
-# | join (`reshape`) | `(h*w, C, p, p)` |
+# | step | axes | in PyTorch | in einops |
+# |---|---|---|---|
+# | image | `(C, H, W)` | | |
+# | split | `(C, h, p, w, p)` | `reshape` | brackets on the left |
+# | move | `(h, w, C, p, p)` | `permute` | another order |
+# | join | `(h*w, C, p, p)` | `reshape` | brackets on the right |
 #
 # `reshape` alone gives the right *shape* too. It gives the wrong pixels, and no error: only the eyes, or a test, find
-# it.
-#
+# it. That is why the field writes such steps with **einops**: `rearrange` takes one pattern that names the axes before
+# and after. Three small ones, and a larger step that does two of them at once:
+
+# %%
+for pattern, sizes in (
+    ("c h w -> h w c", {}),  # move
+    ("c (two h) w -> c two h w", {"two": 2}),  # split
+    ("c h w -> c (h w)", {}),  # join
+    ("c (two h) w -> two (c h w)", {"two": 2}),  # split, move and join: upper half, lower half
+):
+    print(f"{pattern:<28}", tuple(tiny.shape), "->", tuple(rearrange(tiny, pattern, **sizes).shape))
+
+# %% [markdown]
 # @exercise 1.3
 #
-# Return the patches and the grid `(h, w)`. Rows come first in a grid, everywhere in Kimi-VL.
+# Return the patches and the grid `(h, w)`, in either style. Every axis of a pattern needs a name of its own: call the
+# two axes inside a patch `y` and `x`, and say how long they are (`y=patch_size`). Rows come first in a grid, everywhere
+# in Kimi-VL.
 
 
 # %%
 def patchify(image, patch_size=14):
     """Cut an image (C, H, W) into patches (h*w, C, p, p) in raster order; also return the grid (h, w)."""
-    channels, height, width = image.shape
+    _, height, width = image.shape
     if height % patch_size or width % patch_size:
         raise ValueError(
             f"image of {width}x{height} pixels: both sides must be multiples of {patch_size}; pad it first"
         )
     # BEGIN SOLUTION 1.3
-    h, w = height // patch_size, width // patch_size
-    grid = image.reshape(channels, h, patch_size, w, patch_size)
-    return grid.permute(1, 3, 0, 2, 4).reshape(h * w, channels, patch_size, patch_size), (h, w)
+    patches = rearrange(image, "c (h y) (w x) -> (h w) c y x", y=patch_size, x=patch_size)
+    return patches, (height // patch_size, width // patch_size)
     # END SOLUTION
 
 
@@ -175,9 +186,8 @@ patchify = check("1.3", patchify)
 def unpatchify(patches, grid_hw):
     """The inverse of `patchify`: (h*w, C, p, p) and (h, w) to the image (C, h*p, w*p)."""
     h, w = grid_hw
-    _, channels, p, _ = patches.shape
     # BEGIN SOLUTION 1.4
-    return patches.view(h, w, channels, p, p).permute(2, 0, 3, 1, 4).reshape(channels, h * p, w * p)
+    return rearrange(patches, "(h w) c y x -> c (h y) (w x)", h=h, w=w)
     # END SOLUTION
 
 
@@ -205,10 +215,11 @@ plt.show()
 # %% [markdown]
 # ## Before the cut: sizes that do not fit
 #
-# Real pictures are not multiples of 14. The image processor (`minikimi/processor/images/processing.py`, after the
-# released one) does three things. It *shrinks* a picture of more than 4,096 patches, keeping its shape; it never
-# enlarges. It *pads* right and bottom with black to multiples of 28, because a later step joins 2 × 2 patches into one
-# **token**, the unit that a language model reads (lesson 04). And it scales pixels from [0, 1] to [−1, 1].
+# Real pictures are not multiples of 14. Before it packs them with the functions of this lesson, the image processor
+# (`minikimi/processor/images/processing.py`, after the released one) does three things. It *shrinks* a picture of more
+# than 4,096 patches, keeping its shape; it never enlarges. It *pads* right and bottom with black to multiples of 28,
+# because a later step joins 2 × 2 patches into one **token**, the unit that a language model reads (lesson 04). And it
+# scales pixels from [0, 1] to [−1, 1].
 
 # %%
 sizes = {

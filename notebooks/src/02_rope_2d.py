@@ -10,6 +10,7 @@
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import nn
 
 from minikimi.lab import check, knob, photo, progress, setup
@@ -22,8 +23,7 @@ setup("02")
 # ## A picture: what attention cannot see
 #
 # Lesson 01 cut a picture into patches of 14 × 14 pixels and laid them in a row. Attention compares patches by their
-# *content*; it has no
-# idea where a patch came from. Shuffle the patches and every patch still receives the same answer.
+# *content*; it has no idea where a patch came from. Shuffle the patches and every patch still receives the same answer.
 #
 # Left the picture, right the same patches in another order. Without positions, both are the same thing to a
 # transformer.
@@ -42,15 +42,14 @@ plt.show()
 # %% [markdown]
 # MoonViT (Kimi-VL report, section 2.1) tells each patch its place in **two** ways:
 #
-# 1. a **learned table**: one vector per place, *added* to the patch once, at the entrance. Pictures come in all
-#    sizes, so the table is
-#    resized to each picture's grid;
+# 1. a **learned table**: one vector per place, *added* to the patch once, at the entrance. Pictures come in all sizes,
+#    so the table is resized to each picture's grid;
 # 2. a **rotary embedding** (RoPE): in every attention layer, queries and keys are *turned* by angles that grow with
 #    the row and the column.
 #
-# **Predict.** Which of the two still works on a picture twice as large as any in training, if the task is "look at
-# your right-hand
-# neighbour"? And if the task is "am I in the upper left quarter"? Write your guess down; we measure both at the end.
+# **Predict.** Which of the two still works on a picture twice as large as any in training, if the task is "look at your
+# right-hand neighbour"? And if the task is "am I in the upper left quarter"? Write your guess down; we measure both at
+# the end.
 #
 # ## By hand: two channels, one angle
 #
@@ -71,12 +70,10 @@ for m, n in [(0, 0), (7, 7), (3, 1), (9, 7), (100, 98)]:
 
 # %% [markdown]
 # The product depends on the distance alone. That is the whole idea: turning two vectors by $m\theta$ and $n\theta$
-# changes the angle
-# *between* them by $(m-n)\theta$, and a dot product sees only lengths and the angle between.
+# changes the angle *between* them by $(m-n)\theta$, and a dot product sees only lengths and the angle between.
 #
 # One angle is not enough: it repeats after $2\pi$, about 6 positions. So the $d$ channels of a head form $d/2$ pairs,
-# and each pair turns at a
-# speed of its own, from 1 radian per position down to nearly $1/\theta$:
+# and each pair turns at a speed of its own, from 1 radian per position down to nearly $1/\theta$:
 #
 # $$f_i = \theta^{-2i/d}, \quad i = 0, 1, \ldots, d/2 - 1$$
 #
@@ -108,10 +105,8 @@ plt.show()
 # ## A loop first
 #
 # Which two channels make a pair? There are two conventions. Kimi-VL turns **neighbours**: (0, 1), (2, 3), ... Llama's
-# code turns channel $i$ with
-# channel $i + d/2$. Both are fine models, but *not with each other's weights*: loading a checkpoint with the wrong
-# one gives no error
-# and a broken model.
+# code turns channel $i$ with channel $i + d/2$. Both are fine models, but *not with each other's weights*: loading a
+# checkpoint with the wrong one gives no error and a broken model.
 #
 # @exercise 2.2
 #
@@ -137,8 +132,7 @@ rotate_vector = check("2.2", rotate_vector)
 # ## Vectorised: text positions
 #
 # A text token has one position. The model needs the cosine and the sine of *position × frequency* for every token and
-# pair; they are
-# computed once and used by all layers and heads.
+# pair; they are computed once and used by all layers and heads.
 #
 # @exercise 2.3
 #
@@ -188,8 +182,8 @@ apply_rotary = check("2.4", apply_rotary)
 # ## From one dimension to two
 #
 # A patch has two positions, its row and its column. Numbering the patches 0, 1, 2, ... like words would put the patch
-# *below* $w$ steps
-# away, and $w$ differs from picture to picture. So half of the pairs turn with the column and half with the row.
+# *below* $w$ steps away, and $w$ differs from picture to picture. So half of the pairs turn with the column and half
+# with the row.
 #
 # First the coordinates. Patches lie in **raster order** (row by row, left to right), picture after picture. A grid is
 # `(h, w)`: rows first.
@@ -217,8 +211,7 @@ patch_coordinates = check("2.5", patch_coordinates)
 
 # %% [markdown]
 # With width $d$ there are $d/2$ pairs: $d/4$ for the columns, $d/4$ for the rows, and both axes use the *same* $d/4$
-# frequencies
-# $f_i = \theta^{-4i/d}$. In the released weights the axes take turns, **column first**:
+# frequencies $f_i = \theta^{-4i/d}$. In the released weights the axes take turns, **column first**:
 #
 # | pair | 0 | 1 | 2 | 3 | ... |
 # |---|---|---|---|---|---|
@@ -262,11 +255,9 @@ for i, ax in enumerate(axes.T.flatten()):
 plt.show()
 
 # %% [markdown]
-# And the property we wanted, in two dimensions: the score of two patches depends only on how far apart they are,
-# right and
-# down. Below, one query and one key vector stand at all pairs of places of a grid of 9 × 9. For each offset we
-# collect all
-# pairs of places that have it: their scores must not differ.
+# And the property we wanted, in two dimensions: the score of two patches depends only on how far apart they are, right
+# and down. Below, one query and one key vector stand at all pairs of places of a grid of 9 × 9. For each offset we
+# collect all pairs of places that have it: their scores must not differ.
 
 # %%
 g = torch.Generator().manual_seed(0)
@@ -281,8 +272,8 @@ print(f"scores differ by {scores.std():.1f} overall, among pairs of equal offset
 
 # %% [markdown]
 # How sharply can such a score point at one offset? Take query = key = a vector of ones. With the fastest couple of
-# pairs alone, the score
-# repeats every 6 patches: a wallpaper. Each slower couple removes copies, and with all 36 pairs one peak is left.
+# pairs alone, the score repeats every 6 patches: a wallpaper. Each slower couple removes copies, and with all 36 pairs
+# one peak is left.
 
 
 # %%
@@ -316,9 +307,8 @@ knob(lambda pairs: explore([pairs]), "pairs", list(range(2, 37, 2)))
 # ## The learned table
 #
 # The second way is older: a table of $64 \times 64$ vectors, learnt by the image encoder SigLIP from which MoonViT
-# starts. For a picture of
-# $h \times w$ patches the table is *resized* like a photograph with `D` colour channels. The released code does it
-# bicubically.
+# starts. For a picture of $h \times w$ patches the table is *resized* like a photograph with `D` colour channels. The
+# released code does it bicubically.
 #
 # @exercise 2.7
 #
@@ -330,10 +320,11 @@ knob(lambda pairs: explore([pairs]), "pairs", list(range(2, 37, 2)))
 def interpolate_table(table, height, width):
     """Resize a table (H0, W0, D) to (height * width, D), in raster order."""
     if table.shape[:2] == (height, width):
-        return table.flatten(0, 1)
+        return rearrange(table, "h w d -> (h w) d")
     # BEGIN SOLUTION 2.7
-    resized = F.interpolate(table.permute(2, 0, 1)[None], size=(height, width), mode="bicubic", align_corners=False)
-    return resized[0].permute(1, 2, 0).flatten(0, 1)
+    image = rearrange(table, "h w d -> 1 d h w")
+    resized = F.interpolate(image, size=(height, width), mode="bicubic", align_corners=False)
+    return rearrange(resized, "1 d h w -> (h w) d")
     # END SOLUTION
 
 
@@ -350,9 +341,8 @@ for ax, (th, tw) in zip(axes, [(8, 8), (16, 24), (5, 14)], strict=True):
 plt.show()
 
 # %% [markdown]
-# One channel of a table, as learnt and resized to two grids. The pattern keeps its place *relative to the picture*:
-# the middle stays the
-# middle. But a step of one patch is now a smaller step in the table.
+# One channel of a table, as learnt and resized to two grids. The pattern keeps its place *relative to the picture*: the
+# middle stays the middle. But a step of one patch is now a smaller step in the table.
 #
 # ## Same as the library
 #
@@ -371,10 +361,8 @@ print("equal bit for bit: rotary tables, turned heads, resized table")
 # ## The measurement: train on small pictures, test on large ones
 #
 # The report says (section 2.1) that the resized table alone serves large pictures less and less well, and that RoPE is
-# added for that. We can measure it in
-# seconds, with the smallest model that can use positions: one attention layer over "pictures" whose patches carry one
-# of 8 symbols.
-# Training sees only grids of 8 × 8. Two tasks:
+# added for that. We can measure it in seconds, with the smallest model that can use positions: one attention layer over
+# "pictures" whose patches carry one of 8 symbols. Training sees only grids of 8 × 8. Two tasks:
 #
 # * **neighbour**: every patch must name the symbol of the patch one step right and one step down;
 # * **place**: every patch must say in which quarter of the picture it lies.
@@ -462,11 +450,9 @@ plt.show()
 # wide. The resized table says it in fractions of the picture: on a grid of 16 the learnt step covers two patches, and
 # accuracy falls to guessing.
 #
-# "My quarter" is a matter of *place*. The table knows it at every size. And a surprise: RoPE alone solves it on 8 ×
-# 8, though
-# it only ever compares two patches. It has found the *borders*: a patch that sees little to its right must be at the
-# right. But that rule
-# counts patches, so it breaks on other sizes.
+# "My quarter" is a matter of *place*. The table knows it at every size. And a surprise: RoPE alone solves it on 8 × 8,
+# though it only ever compares two patches. It has found the *borders*: a patch that sees little to its right must be at
+# the right. But that rule counts patches, so it breaks on other sizes.
 #
 # With both, the probe has both, and pays a little: what it learnt with the table's help suffers when the table is
 # stretched. This is a toy; the report's statement is about an encoder of 400 million parameters.
@@ -484,9 +470,8 @@ print("measured: RoPE carries offsets, the table carries places")
 # @exercise 2.8
 #
 # `vision` is a `VisionConfig` (look at its fields: `init_pos_emb_height`, `hidden_size`, ...). Return three integers:
-# the parameters of the
-# learned table, its bytes in bfloat16, and the multiplications that turning queries and keys costs one patch over all
-# layers.
+# the parameters of the learned table, its bytes in bfloat16, and the multiplications that turning queries and keys
+# costs one patch over all layers.
 
 
 # %%
@@ -515,8 +500,7 @@ print(
 
 # %% [markdown]
 # Positions are nearly free to compute. On a GPU they are not free to *move*: turning reads and writes every query and
-# key once more, which
-# is why lesson 16 does it inside a kernel.
+# key once more, which is why lesson 16 does it inside a kernel.
 #
 # ## Takeaways
 #
@@ -528,9 +512,8 @@ print(
 #
 # ## Stretch
 #
-# 1. At 24 × 24 the RoPE probe finds its neighbour only half the time. Which patches does it mistake for the
-#    neighbour? (Its fastest pair turns
-#    once in about 6 patches, the next in 20.) What would train it out?
+# 1. At 24 × 24 the RoPE probe finds its neighbour only half the time. Which patches does it mistake for the neighbour?
+#    (Its fastest pair turns once in about 6 patches, the next in 20.) What would train it out?
 # 2. Train the table probe on grids of *mixed* sizes. Does the neighbour task become learnable with a table alone?
 # 3. Replace `F.interpolate` by cutting out the table's upper left corner. Which of the two tasks now survives a
 #    larger grid, and why?

@@ -13,6 +13,7 @@ from unittest import mock
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import nn
 
 from minikimi.lab import check, knob, photo, progress, setup
@@ -55,8 +56,7 @@ plt.show()
 # 1. the input is a *packed row*: patches of many images, each at its own size, and attention stays within an image;
 # 2. there are two kinds of positions, the learned table at the entrance and the rotary embedding in every layer;
 # 3. the output is *every patch*. Other encoders sum a picture up in one vector (by an extra "class token", or by a
-#    mean);
-#    here the language model wants the details.
+#    mean); here the language model wants the details.
 #
 # **Predict.** The released code has several versions of its attention. One of them, called "eager", should forbid a
 # patch to look at other images. Instead of setting forbidden scores to minus infinity, it *adds 1 to allowed scores
@@ -155,7 +155,7 @@ PatchEmbed = check("3.2", PatchEmbed)
 def split_heads(qkv, num_heads):
     """qkv (P, 3D) to queries, keys and values, (P, H, d) each."""
     # BEGIN SOLUTION 3.3
-    q, k, v = qkv.unflatten(-1, (3, num_heads, -1)).unbind(1)
+    q, k, v = rearrange(qkv, "p (three h d) -> three p h d", three=3, h=num_heads)
     return q, k, v
     # END SOLUTION
 
@@ -185,8 +185,7 @@ attend = check("3.4", attend)
 # %% [markdown]
 # The library calls `ops.vision_attention`, which turns queries and keys by the rotary tables and then does what you
 # wrote: with PyTorch's fused attention on a CPU, and on a GPU with a kernel of our own (lesson 16). *Fused* means in
-# one
-# go, without ever writing the matrix of weights to memory.
+# one go, without ever writing the matrix of weights to memory.
 #
 # ## The block
 #
@@ -216,9 +215,8 @@ VisionMLP = check("3.5", VisionMLP)
 
 # %% [markdown]
 # Two details that several rewritings of this model for other libraries got wrong, because nothing visibly breaks: the
-# GELU, and the `eps` of
-# the LayerNorm. It is 1e-5, although SigLIP, where the weights come from, has 1e-6. Both are given by the released
-# code, not by taste.
+# GELU, and the `eps` of the LayerNorm. It is 1e-5, although SigLIP, where the weights come from, has 1e-6. Both are
+# given by the released code, not by taste.
 #
 # @exercise 3.6
 #
@@ -242,8 +240,9 @@ class VisionBlock(nn.Module):
     def forward(self, x, cos, sin, cu_seqlens, max_seqlen):
         """x (P, D), rotary tables (P, d/2), image bounds (N + 1,) to (P, D)."""
         # BEGIN SOLUTION 3.6
-        qkv = self.wqkv(self.norm0(x)).unflatten(-1, (3, self.num_heads, -1))  # (P, 3, H, d)
-        x = x + self.wo(ops.vision_attention(qkv, cos, sin, cu_seqlens, max_seqlen).flatten(1))
+        qkv = rearrange(self.wqkv(self.norm0(x)), "p (three h d) -> p three h d", three=3, h=self.num_heads)
+        attended = ops.vision_attention(qkv, cos, sin, cu_seqlens, max_seqlen)
+        x = x + self.wo(rearrange(attended, "p h d -> p (h d)"))
         return x + self.mlp(self.norm1(x))
         # END SOLUTION
 
@@ -310,9 +309,8 @@ print("equal: MoonViT, the convolution it replaces, attention. Output in blocks 
 # ## Train one, in seconds
 #
 # To look inside attention we need a model that has learnt something: a **probe**, just large enough for one task. The
-# task: a picture is a mosaic of coloured
-# squares, one of them with a white frame. *Every patch must name the colour of the framed square in its picture.* No
-# patch can know that alone. Sizes are mixed: sides of 2, 4 or 6 patches.
+# task: a picture is a mosaic of coloured squares, one of them with a white frame. *Every patch must name the colour of
+# the framed square in its picture.* No patch can know that alone. Sizes are mixed: sides of 2, 4 or 6 patches.
 
 # %%
 COLOURS = torch.tensor([[0.9, 0.2, 0.2], [0.15, 0.7, 0.25], [0.2, 0.35, 0.95], [0.9, 0.75, 0.1]])

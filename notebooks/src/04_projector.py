@@ -12,6 +12,7 @@ import math
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import nn
 
 from minikimi.lab import check, photo, progress, setup
@@ -92,9 +93,8 @@ for row in range(h):
 # @exercise 4.2
 #
 # For the patch at `(row, column)` of a grid that is `width` patches wide, return two numbers: which 2 × 2 block it
-# falls
-# into (blocks are numbered in raster order), and its place in there: 0 upper left, 1 upper right, 2 lower left, 3 lower
-# right.
+# falls into (blocks are numbered in raster order), and its place in there: 0 upper left, 1 upper right, 2 lower left, 3
+# lower right.
 
 
 # %%
@@ -128,8 +128,8 @@ print(loop_order(4, 6))
 # %% [markdown]
 # ## Vectorised: two axes hide four
 #
-# The row number hides two numbers: the row of the *block*, and the row *inside* the block. So does the column. `view`
-# can name all four, `permute` puts them into another order, `flatten` forgets them again:
+# The row number hides two numbers: the row of the *block*, and the row *inside* the block. So does the column. One
+# pattern of `rearrange` (lesson 01) can name all four, put them into another order, and forget them again:
 #
 # | | axis 0 | axis 1 | axis 2 | axis 3 |
 # |---|---|---|---|---|
@@ -139,8 +139,7 @@ print(loop_order(4, 6))
 # @exercise 4.3
 #
 # Write the body of the loop: numbers of the patches of one picture, block by block, and the `start` of the next
-# picture.
-# The refusal of odd grids is given.
+# picture. The refusal of odd grids is given.
 
 
 # %%
@@ -153,7 +152,7 @@ def merge_order(grid_hws, kernel=(2, 2)):
             raise ValueError(f"image grid {h}x{w}: both sides must be multiples of {kh}x{kw}; pad the image first")
         # BEGIN SOLUTION 4.3
         index = torch.arange(start, start + h * w, device=grid_hws.device)
-        orders.append(index.view(h // kh, kh, w // kw, kw).permute(0, 2, 1, 3).flatten())
+        orders.append(rearrange(index, "(h kh w kw) -> (h w kh kw)", h=h // kh, kh=kh, kw=kw))
         start += h * w
         # END SOLUTION
     return torch.cat(orders)
@@ -174,7 +173,8 @@ print("equal to the loop, also for the second of two packed pictures")
 def merge_patches(x, grid_hws, kernel=(2, 2)):
     """Group packed patches (P, D) in blocks: (P / 4, 4, D) for a 2 x 2 kernel."""
     # BEGIN SOLUTION 4.4
-    return x[merge_order(grid_hws, kernel).to(x.device)].unflatten(0, (-1, kernel[0] * kernel[1]))
+    kh, kw = kernel
+    return rearrange(x[merge_order(grid_hws, kernel).to(x.device)], "(m k) d -> m k d", k=kh * kw)
     # END SOLUTION
 
 
@@ -259,10 +259,9 @@ print("wrong order and the matrix's columns in that order too: equal")
 
 # %% [markdown]
 # So the order is **arbitrary, but not free**. Had the model been trained with the other order, it would be just as
-# good:
-# the first matrix can have its columns in any order. But it was trained with one, and its weights work with no other.
-# A misconception to drop: "the shapes fit and the loss falls, so the port is right." After some fine-tuning the loss
-# does fall again, and the damage is hidden.
+# good: the first matrix can have its columns in any order. But it was trained with one, and its weights work with no
+# other. A misconception to drop: "the shapes fit and the loss falls, so the port is right." After some fine-tuning the
+# loss does fall again, and the damage is hidden.
 #
 # ## The norm comes first
 #
@@ -320,10 +319,8 @@ print(f"median over blocks: {quietest(each).median():.2f} normed first, {quietes
 # ## The exact GELU
 #
 # Between the projector's two matrices stands **GELU**: $x$ times the probability $\Phi(x)$ that a standard normal
-# number
-# is smaller than $x$. There is an exact form, with the error function erf, and a fast approximation with tanh.
-# MoonViT's
-# blocks use the *approximation*, the projector the *exact* form.
+# number is smaller than $x$. There is an exact form, with the error function erf, and a fast approximation with tanh.
+# MoonViT's blocks use the *approximation*, the projector the *exact* form.
 #
 # $$\Phi(x) = \frac{1}{2} \left(1 + \mathrm{erf}(x / \sqrt{2})\right)$$
 #
@@ -383,7 +380,8 @@ class Projector(nn.Module):
 
     def forward(self, blocks):
         # BEGIN SOLUTION 4.7
-        return self.linear_2(F.gelu(self.linear_1(self.pre_norm(blocks).flatten(1))))
+        joined = rearrange(self.pre_norm(blocks), "m k d -> m (k d)")
+        return self.linear_2(F.gelu(self.linear_1(joined)))
         # END SOLUTION
 
 
@@ -447,8 +445,7 @@ for side in (448, 896):
 
 # %% [markdown]
 # The projector is a five-hundredth of the model. What it *saves* is much more: the language model reads a quarter of
-# the
-# tokens, so its matrices do a quarter of the work, the cache takes a quarter of the memory, and attention among a
+# the tokens, so its matrices do a quarter of the work, the cache takes a quarter of the memory, and attention among a
 # picture's own tokens a sixteenth.
 #
 # ## Takeaways

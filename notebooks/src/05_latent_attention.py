@@ -27,12 +27,11 @@ setup("05")
 # %% [markdown]
 # ## A picture: what a language model does again and again
 #
-# A language model writes one **token** (a piece of a word) at a time; this is called **decoding**. For each new
-# token, every attention layer compares the token's
-# **query** with the **keys** of all tokens before it, and takes a weighted mean of their **values**. Row $t$ of the
-# left picture is the work for token $t$. The last row (orange) is the only new one: the rows above will never be
-# needed again. But its *columns* are: the keys and values of every earlier token. So they are kept, in the
-# **KV cache**.
+# A language model writes one **token** (a piece of a word) at a time; this is called **decoding**. For each new token,
+# every attention layer compares the token's **query** with the **keys** of all tokens before it, and takes a weighted
+# mean of their **values**. Row $t$ of the left picture is the work for token $t$. The last row (orange) is the only new
+# one: the rows above will never be needed again. But its *columns* are: the keys and values of every earlier token. So
+# they are kept, in the **KV cache**.
 #
 # The right picture shows, to scale, what one token leaves in the cache of one layer of the 16B model: above in
 # ordinary multi-head attention, below in **multi-head latent attention** (MLA). It was invented for DeepSeek-V2 (its
@@ -132,8 +131,7 @@ attend_one = check("5.1", attend_one)
 # $$y_i = w_i \, \frac{x_i}{\sqrt{\mathrm{mean}(x^2) + \epsilon}}$$
 #
 # The small $\epsilon$ guards against division by zero. The order matters in bfloat16: norm in float32, cast back,
-# *then*
-# multiply.
+# *then* multiply.
 #
 # @exercise 5.2
 #
@@ -297,8 +295,7 @@ print(f"relative change after 1 token: {change[1]:.2f}, after 64 tokens: {change
 # ## The cache
 #
 # A batch of $B$ conversations shares one buffer of fixed size per layer, `(B, capacity, R + d_rope)`; `lengths` says
-# how
-# much of each row is filled.
+# how much of each row is filled.
 #
 # @exercise 5.6
 #
@@ -422,8 +419,7 @@ print("at once = cached and expanded = cached and absorbed, to float32 rounding:
 
 # %% [markdown]
 # **A misconception to drop here:** absorbed decoding is not an approximation. It is the same sum with other brackets.
-# In
-# bfloat16 the *rounding* differs, as it does between any two orders of a sum.
+# In bfloat16 the *rounding* differs, as it does between any two orders of a sum.
 #
 # ## What it costs at 16B
 #
@@ -461,8 +457,7 @@ print(f"an ordinary cache outweighs the model ({model_gib:.1f} GiB) from {tokens
 # %% [markdown]
 # And the arithmetic? We do not trust our formula but count what the library's two decoding methods really multiply, for
 # one layer of the 16B model. On the `meta` device tensors have shapes but no numbers, so a cache of 131,072 tokens
-# costs
-# nothing here.
+# costs nothing here.
 
 
 # %%
@@ -560,8 +555,7 @@ knob(explore, "heads", [16, 4, 8, 32, 64])
 # 1. Make one matrix of `q_proj` and the key half of `kv_b_proj` per head, once and for all. How many numbers would it
 #    have at 16B, against the two it replaces? Why does nobody do it?
 # 2. Four conversations share a system prompt of 4,000 tokens. Which part of `LatentCache` would you change so that it
-#    is
-#    stored once?
+#    is stored once?
 # 3. Reading a prompt of $T$ tokens on top of a cache of $L$ tokens: from which $T$ on is it better to expand? (Count
 #    multiplications per head: expansion costs $L \cdot 512 \cdot 256$, then 320 instead of 1,088 per pair.)
 

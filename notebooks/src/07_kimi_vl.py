@@ -114,8 +114,7 @@ plt.show()
 #
 # where ROLE is system, user or assistant. There is nothing between two turns, and no token in front of a conversation.
 # An image in the content is `<|media_start|>` image `<|media_content|>` `<|media_pad|>` ... `<|media_end|>`, with
-# "image"
-# as an ordinary word.
+# "image" as an ordinary word.
 #
 # The names in brackets are not text. Each is one id that no text can produce:
 
@@ -275,29 +274,31 @@ next_token_targets = check("7.4", next_token_targets)
 #
 # @exercise 7.5
 #
-# `keep` `(B, T)` is True at real tokens; the padding may be on either side. Set `cu_seqlens`, `positions` (0, 1, ... in
-# each row, real tokens only) and the packed `input_ids`. `cumulative_lengths` (lesson 01) turns lengths `(S,)` into
-# bounds `(S + 1,)`. The other branch, for input that is packed already, is given.
+# `keep` `(B, T)` is True at real tokens; the padding may be on either side. Write two parts. In `segment_positions`:
+# positions `(T,)` that count 0, 1, ... from each start in `cu_seqlens`. In `pack_batch`: `cu_seqlens` and the packed
+# `input_ids`, real tokens only. `cumulative_lengths` (lesson 01) turns lengths `(S,)` into bounds `(S + 1,)`.
 
 
 # %%
+def segment_positions(cu_seqlens):
+    """Positions (T,) int64 within each segment of the bounds (S + 1,): 0, 1, 2, ... from every segment's start."""
+    # BEGIN SOLUTION 7.5
+    starts = cu_seqlens[:-1].long().repeat_interleave(cu_seqlens.diff())
+    return torch.arange(len(starts), device=cu_seqlens.device) - starts
+    # END SOLUTION
+
+
 def pack_batch(input_ids, keep, position_ids, cu_seqlens):
     """Bring both input forms to one: drop the padding of (B, T), or take packed (T,) with its bounds as it is."""
-    if keep is None:
-        assert cu_seqlens is not None
-        lengths = cu_seqlens.diff()
-        starts = cu_seqlens[:-1].repeat_interleave(lengths)
-        positions = torch.arange(len(input_ids), device=input_ids.device) - starts
-    else:
+    if keep is not None:
         # BEGIN SOLUTION 7.5
-        lengths = keep.sum(dim=1)
-        cu_seqlens = cumulative_lengths(lengths)
-        positions = (keep.cumsum(dim=1) - 1)[keep]
+        cu_seqlens = cumulative_lengths(keep.sum(dim=1))
         input_ids = input_ids[keep]
         # END SOLUTION
         position_ids = None if position_ids is None else position_ids.expand_as(keep)[keep]
-    positions = positions if position_ids is None else position_ids
-    return Packed(input_ids, positions, cu_seqlens, int(lengths.max()))
+    assert cu_seqlens is not None
+    positions = segment_positions(cu_seqlens) if position_ids is None else position_ids
+    return Packed(input_ids, positions, cu_seqlens, int(cu_seqlens.diff().max()))
 
 
 pack_batch = check("7.5", pack_batch)
@@ -315,9 +316,8 @@ pack_batch = check("7.5", pack_batch)
 #
 # Write both methods. `self.self_attn(normed, cos, sin, cu_seqlens, max_seqlen)` returns its output and the entries for
 # the cache (lesson 05); `max_seqlen` is the longest sequence's length. An `MoE` is called with `(h, pinned)` and
-# returns
-# its output and the routing; a dense MLP takes `h` alone, and its routing is `None`. (`pinned` is a given choice of
-# experts, or `None`. Just pass it on.)
+# returns its output and the routing; a dense MLP takes `h` alone, and its routing is `None`. (`pinned` is a given
+# choice of experts, or `None`. Just pass it on.)
 
 
 # %%
@@ -667,10 +667,9 @@ print("all fences: two islands. Text without bounds: the second reads the first.
 
 # %% [markdown]
 # **Read the masks.** Left: two islands. Each is a triangle (causal) plus a square where the picture is, because
-# *inside*
-# the tower every patch sees every other. Middle: the lower left rectangle fills; the second conversation reads the
-# first. Right: green spills over *both* ways, even from the later picture to the earlier conversation: the tower knows
-# no before and after.
+# *inside* the tower every patch sees every other. Middle: the lower left rectangle fills; the second conversation reads
+# the first. Right: green spills over *both* ways, even from the later picture to the earlier conversation: the tower
+# knows no before and after.
 #
 # ## Official names
 #
@@ -855,8 +854,8 @@ print(f"  tower about {vision:.1f} TFLOP, decoder prefill about {prefill:.1f} TF
 #
 # ## Stretch
 #
-# 1. Let `batch.positions` run on through the whole pack (`torch.arange`), with the bounds as they are. The logits do
-#    not change. Why? And why does the library restart them nevertheless? (Lessons 02 and 05.)
+# 1. Give the model `position_ids` that run on through the whole pack (`torch.arange`), with the bounds as they are. The
+#    logits do not change. Why? And why does the library restart them nevertheless? (Lessons 02 and 05.)
 # 2. Train on the eight captions with two pictures per conversation, and ask about "the second picture". Does the model
 #    know the order? What in its input tells it?
 # 3. Exchange the pictures of two prompts without touching the text. Then exchange only half of the patches.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
@@ -112,28 +110,6 @@ def test_not_a_number_never_passes() -> None:
     assert table.difference({"x": torch.ones(2)}, {"x": torch.ones(3)}) == float("inf")
     with pytest.raises(ValueError, match="different results"):
         table.difference({"x": torch.ones(1)}, {"y": torch.ones(1)})
-
-
-def test_command_line_writes_json_and_returns_the_verdict(tmp_path, monkeypatch, capsys) -> None:
-    def disagree(preset: str) -> Comparison:
-        return Comparison(
-            "odd", "1 against 2", lambda: {"x": torch.ones(1)}, {"two": lambda: {"x": torch.ones(1) * 2}}, 0.1
-        )
-
-    monkeypatch.setitem(cases.CASES, "muon", disagree)
-    path = tmp_path / "bench.json"
-    assert table.main(["--preset", "nano", "--repeats", "1", "--only", "muon", "--json", str(path)]) == 1
-    assert "FAILED" in capsys.readouterr().out
-    written = json.loads(path.read_text())
-    assert written["rows"][0]["status"] == "FAILED" and "torch" in written["machine"]
-    assert [p.name for p in tmp_path.iterdir()] == ["bench.json"]
-
-
-@pytest.mark.parametrize("wrong", [["--repeats", "0"], ["--json", "nowhere/at/all.json"]])
-def test_bad_options_end_before_measuring(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        table.main(["--preset", "nano", *wrong])
-    assert stop.value.code == 2 and wrong[0] in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_missing_transformers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

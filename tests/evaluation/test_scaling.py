@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from minikimi.evaluation.ask import ask, make_prompt
-from minikimi.evaluation.minis import held_out, judge
+from minikimi.data.forms import prompt
+from minikimi.evaluation.ask import ask
+from minikimi.evaluation.minis import graded, held_out
 from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, until_closed
 from minikimi.evaluation.settings import settings
 from minikimi.model.kimi_vl import KimiVL
@@ -30,7 +31,7 @@ class Scripted:
     def __init__(self, samples: list[Sample]) -> None:
         self.device, self.config = torch.device("cpu"), KimiVL.from_preset("nano", device="meta").config
         # Pictures are not looked at, so the samples' questions must differ.
-        self.scripts = {tuple(make_prompt(PROCESSOR, s).ids): s for s in samples}
+        self.scripts = {tuple(prompt(PROCESSOR, s).input_ids.tolist()): s for s in samples}
         self.opening, self.closing = ENCODE(THINK), ENCODE(END_THINK)
 
     def eval(self) -> None: ...
@@ -100,4 +101,4 @@ def test_asked_to_think_the_answer_is_what_follows() -> None:
     (ids,) = ask(model, PROCESSOR, [sample], 200, "think")
     assert str(PROCESSOR.decode(ids)) == f"{THINK}{sample.solution}{END_THINK}{sample.answer}"
     (ids,) = ask(model, PROCESSOR, [sample], 10, "think")  # too little room: it never answers
-    assert not judge(sample, str(PROCESSOR.decode(ids))).right
+    assert not graded(sample, str(PROCESSOR.decode(ids))).right

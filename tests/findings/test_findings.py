@@ -150,7 +150,7 @@ def test_a_trained_run_is_laid_beside(tmp_path: Any) -> None:
 
 
 def test_unknown_names_and_broken_results_end_in_one_line(tmp_path: Any) -> None:
-    with pytest.raises(UserError, match=r"no finding 'moun'; choose one of muon"):
+    with pytest.raises(UserError, match=r"unknown finding 'moun' \(did you mean muon"):
         run(["moun"], tmp_path)
     with pytest.raises(UserError, match="at least 1"):
         run(["muon"], tmp_path, seeds=0)

@@ -13,7 +13,7 @@ from tiny_models import random_images, text_with_images, tiny_model
 
 from minikimi.errors import UserError
 from minikimi.model import checkpoint
-from minikimi.model.checkpoint import load_language_model, load_pretrained, save_pretrained
+from minikimi.model.checkpoint import load_language_model
 from minikimi.model.kimi_vl import KimiVL
 
 LAYER = "language_model.model.layers.1."
@@ -35,7 +35,7 @@ def copied(saved: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sharded(tmp_path: Path) -> Path:
-    save_pretrained(tiny_model(0), tmp_path / "sharded", max_shard_bytes=150_000)
+    tiny_model(0).save_pretrained(tmp_path / "sharded", max_shard_bytes=150_000)
     return tmp_path / "sharded"
 
 
@@ -62,7 +62,7 @@ def test_round_trip_in_one_file(saved: Path) -> None:
 
 def test_round_trip_in_shards(sharded: Path) -> None:
     """Every shard within the limit, the index naming every tensor once with the true total size."""
-    assert_same(tiny_model(0), load_pretrained(sharded))
+    assert_same(tiny_model(0), KimiVL.from_pretrained(sharded))
     index = json.loads((sharded / "model.safetensors.index.json").read_text())
     files = sorted(sharded.glob("*.safetensors"))
     assert len(files) > 3
@@ -90,13 +90,13 @@ def test_files_hold_official_names(saved: Path) -> None:
 
 
 def test_saving_smaller_over_larger_leaves_no_stale_shards(sharded: Path) -> None:
-    save_pretrained(tiny_model(1), sharded)
+    tiny_model(1).save_pretrained(sharded)
     assert sorted(p.name for p in sharded.iterdir()) == ["config.json", "model.safetensors"]
-    assert_same(tiny_model(1), load_pretrained(sharded))
+    assert_same(tiny_model(1), KimiVL.from_pretrained(sharded))
 
 
 def test_bfloat16_load_keeps_the_selection_bias(saved: Path) -> None:
-    loaded = load_pretrained(saved, dtype=torch.bfloat16)
+    loaded = KimiVL.from_pretrained(saved, dtype=torch.bfloat16)
     gate = loaded.language_model.model.layers[1].mlp.gate
     assert gate.weight.dtype == loaded.vision_tower.patch_embed.proj.weight.dtype == torch.bfloat16
     assert gate.e_score_correction_bias.dtype == torch.float32
@@ -108,17 +108,17 @@ def test_bfloat16_load_keeps_the_selection_bias(saved: Path) -> None:
 def test_config_dtype_is_the_default(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps(config | {"torch_dtype": "bfloat16"}))
-    assert load_pretrained(copied).language_model.lm_head.weight.dtype == torch.bfloat16
+    assert KimiVL.from_pretrained(copied).language_model.lm_head.weight.dtype == torch.bfloat16
 
 
 def test_derived_frequencies_are_accepted(copied: Path) -> None:
     """The released checkpoint stores one `inv_freq` per layer although it follows from the config."""
     name = LAYER + "self_attn.rotary_emb.inv_freq"
     edit(copied, lambda state: state.update({name: torch.ones(4)}))
-    assert_same(tiny_model(0), load_pretrained(copied))
+    assert_same(tiny_model(0), KimiVL.from_pretrained(copied))
     edit(copied, lambda state: state.update({"vision_tower.rope.inv_freq": torch.ones(4)}))
     with pytest.raises(UserError, match=r"1 unexpected: vision_tower\.rope\.inv_freq"):
-        load_pretrained(copied)
+        KimiVL.from_pretrained(copied)
 
 
 def test_report_of_what_does_not_fit(copied: Path) -> None:
@@ -131,7 +131,7 @@ def test_report_of_what_does_not_fit(copied: Path) -> None:
 
     edit(copied, change)
     with pytest.raises(UserError) as error:
-        load_pretrained(copied)
+        KimiVL.from_pretrained(copied)
     message = str(error.value)
     assert f"1 missing: {EXPERT}" in message and "1 unexpected: language_model.model.layers.9.norm" in message
     assert "1 misshapen: language_model.lm_head.weight [64, 40] instead of [65, 40]" in message
@@ -141,7 +141,7 @@ def test_report_of_what_does_not_fit(copied: Path) -> None:
 def test_stacked_experts_are_no_official_file(copied: Path) -> None:
     edit(copied, lambda state: state.update({LAYER + "mlp.experts.gate_up_proj": torch.ones(8, 48, 40)}))
     with pytest.raises(UserError, match="unexpected"):
-        load_pretrained(copied)
+        KimiVL.from_pretrained(copied)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 1000, -100])
@@ -150,14 +150,14 @@ def test_truncated_file(keep: int, copied: Path) -> None:
     path = copied / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match=r"model\.safetensors: truncated"):
-        load_pretrained(copied)
+        KimiVL.from_pretrained(copied)
 
 
 def test_missing_shard(sharded: Path) -> None:
     victim = sorted(sharded.glob("*.safetensors"))[1]
     victim.unlink()
     with pytest.raises(UserError, match=f"{victim.name} not found"):
-        load_pretrained(sharded)
+        KimiVL.from_pretrained(sharded)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_missing_shard(sharded: Path) -> None:
 def test_invalid_index(content: str, sharded: Path) -> None:
     (sharded / "model.safetensors.index.json").write_text(content)
     with pytest.raises(UserError, match="index"):
-        load_pretrained(sharded)
+        KimiVL.from_pretrained(sharded)
 
 
 @pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/hostname", "..", "gone.safetensors"])
@@ -178,26 +178,26 @@ def test_an_index_cannot_lead_out_of_the_directory(name: str, sharded: Path) -> 
     index["weight_map"][EXPERT] = name
     path.write_text(json.dumps(index))
     with pytest.raises(UserError, match="not found"):
-        load_pretrained(sharded)
+        KimiVL.from_pretrained(sharded)
 
 
 def test_pickles_are_not_read(copied: Path) -> None:
     (copied / "model.safetensors").unlink()
     torch.save({}, copied / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"model\.safetensors not found"):
-        load_pretrained(copied)
+        KimiVL.from_pretrained(copied)
 
 
 def test_directories_that_hold_no_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such directory"):
-        load_pretrained(tmp_path / "nowhere")
+        KimiVL.from_pretrained(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no config\.json"):
-        load_pretrained(tmp_path)
+        KimiVL.from_pretrained(tmp_path)
 
 
 def test_a_finished_run_is_loaded_from_its_model_folder(saved: Path, tmp_path: Path) -> None:
     shutil.copytree(saved, tmp_path / "run" / "model")
-    assert_same(tiny_model(0), load_pretrained(tmp_path / "run"))
+    assert_same(tiny_model(0), KimiVL.from_pretrained(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("over_an_old_one", [False, True])
@@ -207,7 +207,7 @@ def test_a_crash_while_saving_leaves_nothing_that_looks_like_a_model(
     """The disk fills up in the third shard: no config.json, so the directory is refused, and no file is half-written
     under its name."""
     if over_an_old_one:
-        save_pretrained(tiny_model(1), tmp_path)
+        tiny_model(1).save_pretrained(tmp_path)
     written = []
 
     def failing(tensors: dict, path: Path, metadata: dict) -> None:
@@ -219,9 +219,9 @@ def test_a_crash_while_saving_leaves_nothing_that_looks_like_a_model(
 
     monkeypatch.setattr(checkpoint, "save_file", failing)
     with pytest.raises(OSError, match="No space"):
-        save_pretrained(tiny_model(0), tmp_path, max_shard_bytes=150_000)
+        tiny_model(0).save_pretrained(tmp_path, max_shard_bytes=150_000)
     with pytest.raises(UserError, match=r"no config\.json"):
-        load_pretrained(tmp_path)
+        KimiVL.from_pretrained(tmp_path)
     for file in tmp_path.glob("*.safetensors"):
         load_file(file)  # whatever has its final name is whole
 
@@ -243,7 +243,7 @@ def test_only_the_language_model_is_taken(tmp_path: Path) -> None:
             expected = source.state_dict()[name] if name.startswith("language_model.") else before[name]
             assert torch.equal(tensor, expected), name
     with pytest.raises(UserError, match="missing"):
-        load_pretrained(part)
+        KimiVL.from_pretrained(part)
 
 
 def test_a_language_model_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -259,7 +259,6 @@ MEMORY_SCRIPT = """
 import resource, sys
 from dataclasses import replace
 import torch
-from minikimi.model.checkpoint import load_language_model, load_pretrained, save_pretrained
 from minikimi.model.config import KimiVLConfig
 from minikimi.model.kimi_vl import KimiVL
 
@@ -272,17 +271,18 @@ if verb == "save":
     model.to_empty(device="cpu")
     for tensor in model.state_dict().values():
         tensor.fill_(0.5)
-    save_pretrained(model, directory, max_shard_bytes=50 * 2**20)
+    model.save_pretrained(directory, max_shard_bytes=50 * 2**20)
 else:
     KimiVL.from_preset("nano", device="meta")  # torch imports 140 MB of its own at the first meta tensor
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    model = load_pretrained(directory)
+    model = KimiVL.from_pretrained(directory)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     size = sum(t.nbytes for t in model.state_dict().values())
     print((after - before) * 1024 / 2**20, size / 2**20)
 """
 
 
+@pytest.mark.slow
 def test_peak_memory_is_the_model_and_one_shard(tmp_path: Path) -> None:
     """About 220 MB of weights in 50 MB shards, in a process of its own: the peak grows by the model and one shard."""
     python = [sys.executable, "-c", MEMORY_SCRIPT]

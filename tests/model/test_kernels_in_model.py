@@ -5,7 +5,7 @@ import torch
 
 from minikimi import KimiVL, Processor
 from minikimi.data import PackedBatch, pack
-from minikimi.data.forms import encoder
+from minikimi.data.forms import encode
 from minikimi.model.config import PRESETS
 from minikimi.training.objectives import NextToken, Objective
 from minikimi.training.vit import SiglipCaption
@@ -42,11 +42,12 @@ def loss_and_gradients(
     return loss.detach(), {name: p.grad.clone() for name, p in both.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_kernels_give_the_same_loss_and_gradients(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     form, make = STAGES[stage]
-    encode, world = encoder(form, Processor.small()), PictureWorld(3, "train", {"caption": 1, "count": 1, "order": 1})
-    batch = pack([encode(world[i]) for i in range(3)])
+    processor, world = Processor.small(), PictureWorld(3, "train", {"caption": 1, "count": 1, "order": 1})
+    batch = pack([encode(processor, world[i], form) for i in range(3)])
     model, objective = model_with_bias(), make()
     objective.setup(model)
     for name, p in model.named_parameters():

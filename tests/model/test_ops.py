@@ -18,7 +18,7 @@ def test_unknown_choice_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("choice", ["torch", "", None])
 def test_torch_on_the_cpu(choice: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """`torch`, empty and unset all mean the references on CPU; the kernels are not even imported."""
-    monkeypatch.setattr(ops, "_kernel", lambda *_: pytest.fail("asked for the kernels"))
+    monkeypatch.setattr(ops, "kernel", lambda *_: pytest.fail("asked for the kernels"))
     if choice is None:
         monkeypatch.delenv("MINIKIMI_KERNELS", raising=False)
     else:
@@ -78,3 +78,20 @@ def test_moe_experts_keep_the_dtype_of_the_tokens() -> None:
         x, torch.randint(0, 4, (5, 2)), w, torch.randn(4, 6, 8).bfloat16(), torch.randn(4, 8, 3).bfloat16()
     )
     assert y.dtype == torch.bfloat16 and y.shape == (5, 8)
+
+
+def test_wide_vocabulary_loss_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss works through chunks of tokens with recomputation; value and gradients are those of one piece."""
+    monkeypatch.setattr(ops, "LOSS_CHUNK", 4 * 9)  # 4 tokens of 9 classes
+    g = torch.Generator().manual_seed(0)
+    hidden, weight = torch.randn(11, 6, generator=g), torch.randn(9, 6, generator=g)
+    labels = torch.randint(0, 9, (11,), generator=g)
+    labels[[0, 5]] = -100
+    ours, plain = [[t.clone().requires_grad_() for t in (hidden, weight)] for _ in range(2)]
+    loss = ops.linear_cross_entropy(*ours, labels)
+    expected = F.cross_entropy(F.linear(*plain), labels)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    for a, b in zip(ours, plain, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)

@@ -17,7 +17,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from minikimi.lab.build import ENVIRONMENT, NOTEBOOKS
+from minikimi.files import NOTEBOOKS
+from minikimi.lab.authoring.build import ENVIRONMENT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [

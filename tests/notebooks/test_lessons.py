@@ -2,18 +2,21 @@
 
 import ast
 import base64
+import inspect
 import json
 import re
+import textwrap
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from minikimi.errors import UserError
-from minikimi.lab.build import NOTEBOOKS, assemble, sources, target
-from minikimi.lab.exercise import lesson, lesson_numbers
-from minikimi.lab.source import Source, cell_text, definitions, plain_tree, read_source
+from minikimi.files import NOTEBOOKS
+from minikimi.lab.authoring.build import assemble, sources, target
+from minikimi.lab.authoring.source import Source, cell_text, definitions, plain_tree
+from minikimi.lab.lessons import lesson, lesson_numbers
 
 SOURCES = sources([])
 LIBRARY = NOTEBOOKS.parent / "minikimi"
@@ -21,31 +24,55 @@ each = pytest.mark.parametrize("source", [pytest.param(s, id=s.name) for s in SO
 both = pytest.mark.parametrize("solutions", [False, True], ids=["exercises", "solutions"])
 
 
-@cache
-def library() -> dict[str, set[str]]:
-    """Every top-level function and class of minikimi as comparable text; helpers, findings and commands aside."""
+def trees(paths: Iterable[Path]) -> dict[str, set[str]]:
+    """Every top-level function and class of some files as comparable text."""
     found: dict[str, set[str]] = {}
-    for path in LIBRARY.rglob("*.py"):
-        aside = {"lab", "findings"} & set(path.relative_to(LIBRARY).parts)
-        if not aside and not path.name.startswith(("cli", "bench")):
-            for node in ast.parse(path.read_text()).body:
-                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                    found.setdefault(node.name, set()).add(plain_tree(node))
+    for path in paths:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                found.setdefault(node.name, set()).add(plain_tree(node))
     return found
 
 
+@cache
+def library() -> dict[str, set[str]]:
+    """What minikimi defines; lab, findings and commands aside."""
+    aside = ("lab", "findings", "cli.py", "bench")
+    return trees(path for path in LIBRARY.rglob("*.py") if path.relative_to(LIBRARY).parts[0] not in aside)
+
+
+@cache
+def answers(number: str) -> dict[str, set[str]]:
+    """What the exercises of a lesson define: the solutions that the library lacks, among others."""
+    return trees((LIBRARY / "lab" / "lessons" / f"lesson_{number}").glob("*.py"))
+
+
 def drifted(source: Source) -> list[str]:
-    """Definitions that have a library name, are no toys, and are not the library's code."""
+    """Definitions whose name the library or the lesson's exercises know, that are no toys, and are other code there."""
+    known = {**answers(source.number), **library()}
     return [
         name
         for name, (node, toy) in definitions(source).items()
-        if name in library() and not toy and plain_tree(node) not in library()[name]
+        if name in known and not toy and plain_tree(node) not in known[name]
     ]
 
 
 @each
 def test_lesson_is_library(source: Source) -> None:
     assert not drifted(source)
+
+
+@each
+def test_what_the_lesson_builds_is_the_solution(source: Source) -> None:
+    """What a learner writes in the notebook is what `solution` prints: in the library, or where it lacks it, in lab."""
+    code = "\n".join(c.text for c in source.cells if c.kind != "markdown")
+    asked = dict(re.findall(r'^\w+ = check\("([\d.]+)", (\w+)\)$', code, re.M))
+    built = definitions(source)
+    for e in lesson(source.number):
+        node, toy = built[asked[e.id]]
+        solution = ast.parse(textwrap.dedent(inspect.getsource(e.solution))).body[0]
+        assert e.solution.__name__ == asked[e.id]
+        assert toy or plain_tree(node) == plain_tree(solution), e.id
 
 
 def test_a_flipped_sign_is_drift() -> None:
@@ -145,21 +172,3 @@ def test_lessons_and_sources_belong_together() -> None:
     assert [s.number for s in SOURCES] == lesson_numbers()
     built = {target(s, solutions) for s in SOURCES for solutions in (False, True)}
     assert built == set(NOTEBOOKS.rglob("*.ipynb")) - set(NOTEBOOKS.rglob(".ipynb_checkpoints/*"))
-
-
-def test_bad_sources_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "02_x.py"
-    head = (
-        "# ---\n# title: a\n# goal: b.\n# minutes: 30\n# prerequisites: []\n# difficulty: 1\n# builds: nothing\n# ---\n"
-    )
-    for text, message in [
-        ("x = 1\n", "without a header"),
-        (head.replace("minutes: 30", "minutes: long"), "minutes"),
-        (head + "# %% [raw]\nx\n", "unknown"),
-    ]:
-        path.write_text(text)
-        with pytest.raises(UserError, match=message):
-            read_source(path)
-    path.write_text(head + "# %%\n# BEGIN SOLUTION 2.1\nx = 1\n# END SOLUTION\n")
-    with pytest.raises(UserError, match="not inside a function"):
-        cell_text(read_source(path).cells[0], solutions=False)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from minikimi.lab.build import ENVIRONMENT, NOTEBOOKS
+from minikimi.files import NOTEBOOKS
+from minikimi.lab.authoring.build import ENVIRONMENT
 
 HERE = Path(__file__).parent
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb")) + sorted((NOTEBOOKS / "solutions").glob("*.ipynb"))

@@ -14,7 +14,7 @@ from minikimi.model.rope import rotary_2d
 from minikimi.processor.images.processing import ImageProcessor
 from minikimi.report import figures, inside, runfiles
 from minikimi.report.page import count, heat_cell, percent
-from minikimi.report.samples import choose_samples, raw_output
+from minikimi.report.samples import raw_output
 
 
 def test_empty_cells_are_left_out_of_a_curve(tmp_path: Path) -> None:
@@ -61,15 +61,6 @@ def test_numbers_in_words() -> None:
 def test_a_dark_cell_has_white_ink() -> None:
     assert "color:#fff" in heat_cell(0.9, 1.0, percent) and "color:inherit" in heat_cell(0.2, 1.0, percent)
     assert "rgba(42,111,219,1.00)" in heat_cell(7.0, 2.0, percent) and "0.06" in heat_cell(-1.0, 1.0, percent)
-
-
-@pytest.mark.parametrize(("right", "wrong", "failures"), [(20, 20, 6), (20, 3, 3), (2, 20, 10), (0, 5, 5), (4, 0, 0)])
-def test_half_of_the_samples_are_failures_where_there_are_enough(right: int, wrong: int, failures: int) -> None:
-    samples = [{"id": i, "correct": i < right} for i in range(right + wrong)]
-    chosen = choose_samples(samples)
-    assert len(chosen) == min(12, right + wrong)
-    assert sum(not s["correct"] for s in chosen) == failures
-    assert len({s["id"] for s in chosen}) == len(chosen)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from minikimi.cli import main
+from minikimi.data.forms import prompt
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.rl.batch import encode_prompt
 from minikimi.rl.passk import sample_groups
 from minikimi.rl.preferences import DirectPreference, Pair, pair_batch, train_dpo
 from minikimi.rl.rejection import VERIFIED, solved, verified_solutions
@@ -28,7 +28,7 @@ from minikimi.world import PictureWorld
 # Responses of up to 64 tokens in segments of 24, so that a checkpoint holds unfinished ones. An untrained model stops
 # with one token in 500, so some responses are shorter than others: that is what is learnt from.
 COMMAND = [
-    sys.executable, "-m", "minikimi.cli", "train", "--preset", "nano", "--stage", "rl", "--trainer.max_steps=12",
+    sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--stage", "rl", "--trainer.max_steps=12",
     "--data.settings.max_new_tokens=64", "--data.settings.segment=24", "--data.settings.problems=6",
     "--trainer.enable_progress_bar=false",
 ]  # fmt: skip
@@ -140,19 +140,6 @@ def test_responses_begin_with_the_opening_and_it_is_not_learnt(nano: Path) -> No
     assert all(isinstance(s, Sample) and s.solution for s in found)
 
 
-def test_commands(nano: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "mean"
-    assert main(["long2short", "average", str(nano), str(nano), str(out)]) == 0
-    a, b = (load_file(d / "model.safetensors") for d in (nano, out))
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert main(["long2short", "average", str(nano), str(nano), str(out)]) == 2  # exists
-    few = ["--problems", "2", "--samples", "2", "--max-new-tokens", "8", "--task", "number"]
-    assert main(["long2short", "reject", str(nano), str(tmp_path / "short.jsonl"), *few]) == 2
-    assert main(["long2short", "dpo", str(nano), str(tmp_path / "dpo"), *few]) == 2
-    errors = capsys.readouterr().err
-    assert "exists already" in errors and "none of 2 problems was solved" in errors and "no pair of" in errors
-
-
 def test_dpo_trains_a_model_directory(nano: Path) -> None:
     """Forged pairs; the weights move and the answer preferred becomes more likely than the other."""
     processor, world = Processor.small(), PictureWorld(3, "train", {"number": 1.0})
@@ -160,7 +147,7 @@ def test_dpo_trains_a_model_directory(nano: Path) -> None:
     for i in range(2):
         short, long = ([*processor.tokenizer.encode(text), 962] for text in ("7", "it is a 7"))
         responses = [Response((i,), ids, [-6.9] * len(ids), end=STOP) for ids in (short, long)]
-        pairs.append(Pair(encode_prompt(processor, world[i]), *responses))
+        pairs.append(Pair(prompt(processor, world[i]), *responses))
     model = train_dpo(str(nano), pairs, steps=3, lr=1e-3, size=2, enable_progress_bar=False)
     objective = DirectPreference(["language_model"])
     objective.setup(model)

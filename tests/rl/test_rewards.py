@@ -32,16 +32,19 @@ def test_the_answer_alone_earns_the_reward() -> None:
     assert point_in_box(texts, facts=[{"box": BOX}] * 4) == [1, 1, 0, 0]
 
 
-def test_correct_goes_by_what_the_sample_holds() -> None:
-    texts, facts = ["click(0.25, 0.50)", "12"], [{"box": BOX}, {}]
-    assert correct_answer(texts, answer=["click(0.21, 0.41)", "12"], facts=facts) == [1, 1]
-    assert correct_answer(texts[::-1], answer=["12", "click(0.21, 0.41)"], facts=facts) == [0, 0]
+def test_correct_goes_by_the_rule_of_the_task() -> None:
+    texts, answer = ["click(0.25, 0.50)", "12", "click(0.25, 0.50)"], ["click(0.21, 0.41)", "12", "click(0.21, 0.41)"]
+    facts, task = [{"box": BOX}, {}, {"box": BOX}], ["click", "sum", "custom"]
+    assert correct_answer(texts, answer=answer, facts=facts, task=task) == [1, 1, 0]
+    assert correct_answer(["12", *texts[:1]], answer=answer[:2], facts=facts[:2], task=task[:2]) == [0, 0]
+    steps = {"box": None, "history": []}  # a moment of the desktop whose right action is no click
+    assert correct_answer(["done()"], answer=["done()"], facts=[steps], task=["desktop"]) == [1]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_wrong(text: str) -> None:
     """A tower of powers, code, and texts on which a careless pattern would backtrack for ever."""
-    columns = {"answer": ["12"], "facts": [{"box": (0.1, 0.1, 0.2, 0.2)}], "id": ["x"]}
+    columns = {"answer": ["12"], "facts": [{"box": (0.1, 0.1, 0.2, 0.2)}], "task": ["click"], "id": ["x"]}
     assert set(evaluate(["exact", "point", "correct"], [text], columns)[0].values()) == {0.0}
 
 

@@ -1,67 +1,25 @@
-"""Nothing that is tested was trained on: by rule, by seed, and by looking at what is actually drawn."""
-
-from collections import Counter
+"""Rules of what training never sees: how much they hold out, and that they hold in what is drawn."""
 
 import pytest
+from world_checks import SPLITS, samples
 
-from minikimi.world import PictureWorld, holdout
-from minikimi.world.vocabulary import BACKGROUNDS, COUNTRIES, NAMES, PLACES
-
-N = 2500
-
-
-def drawn(task, split, n=N, seed=0):
-    world = PictureWorld(seed=seed, split=split, tasks={task: 1})
-    return [world[i] for i in range(n)]
+from minikimi.world import TASKS, group_of, holdout
+from minikimi.world.tasks.receipt import FOR_SALE
+from minikimi.world.vocabulary import BACKGROUNDS, BARS, COUNTRIES, NAMES, PLACES
 
 
-def asked(sample):
-    """The combinations whose novelty a sample tests, or every combination it could teach."""
-    facts = sample.facts
-    if sample.task in ("caption", "where"):
-        return {(name, place) for place, name in facts["things"].items()}
-    if sample.task == "count":
-        names = [p["name"] for p in facts["placements"]]
-        return set(Counter(names).items())
-    if sample.task in ("group", "flag"):
-        return {(facts["name"], facts["background"])}
-    return {facts["value"]}
-
-
-@pytest.mark.parametrize("task", ["caption", "where", "count", "group", "flag", "number", "word"])
-def test_train_never_shows_what_is_held_out(task):
-    # Two seeds: what one training world hides, no other may show.
-    train = [s for seed in (0, 1) for s in drawn(task, "train", seed=seed)]
-    held_out = drawn(task, "held_out", 600)
-    seen = set().union(*map(asked, train))
-    assert all(asked(s) - seen for s in held_out), "each held-out sample has at least one combination never trained"
-    if task == "where":
-        pairs = {(s.facts["things"][s.facts["place"]], s.facts["place"]) for s in held_out}
-        assert not pairs & seen, "the combination asked about is the new one"
-    if task == "count":
-        assert not {(s.facts["target"], s.facts["count"]) for s in held_out} & seen
-    if task in ("group", "flag", "number", "word"):
-        assert not set().union(*map(asked, held_out)) & seen
-
-
-@pytest.mark.parametrize("task", ["caption", "count", "flag", "number", "word"])
+@pytest.mark.parametrize("task", TASKS)
 def test_resolutions_are_disjoint(task):
-    sizes = {split: {s.images[0].size for s in drawn(task, split, 800)} for split in ("train", "held_out")}
-    assert not sizes["train"] & sizes["held_out"]
-    assert len(sizes["held_out"]) > 20
-
-
-def test_handwriting_is_disjoint():
-    used = {"train": set(), "held_out": set()}
-    for split, indices in used.items():
-        indices.update(i for s in drawn("number", split, 800) for i in s.facts["digit_indices"])
-    assert not used["train"] & used["held_out"]
-    assert min(map(len, used.values())) > 200
+    n = 20 if group_of(task) == "long" else 200
+    sizes = {split: {image.size for s in samples(task, split, n) for image in s.images} for split in SPLITS}
+    assert not any(holdout.resolution_held_out(*size) for size in sizes["train"])
+    if len(sizes["train"]) > 2:  # else its images have one size or two for both splits
+        assert all(holdout.resolution_held_out(*size) for size in sizes["held_out"])
 
 
 def test_every_part_of_a_held_out_combination_is_trained():
     # A combination is a fair test only if its parts are known: each name, place, count, letter and digit is trained.
-    where, count, word, number = (drawn(task, "train") for task in ("where", "count", "word", "number"))
+    where, count, word, number = (samples(task, n=2500, seed=0) for task in ("where", "count", "word", "number"))
     assert {n for s in where for n in s.facts["things"].values()} == set(NAMES)
     assert {p for s in where for p in s.facts["things"]} == set(PLACES)
     assert {(s.answer) for s in count} == set("123456")
@@ -85,3 +43,10 @@ def test_every_picture_loses_exactly_one_place_one_count_and_one_background():
 def test_about_one_in_six_values_is_held_out():
     share = sum(holdout.text_held_out(str(v)) for v in range(10, 1000)) / 990
     assert 0.13 < share < 0.2
+
+
+def test_every_glyph_colour_and_thing_loses_its_share():
+    for glyph in "".join(holdout.TABLE_GLYPHS):
+        assert sum(holdout.glyph_held_out(glyph, r, c) for r in (1, 2, 3) for c in (1, 2, 3)) == 1
+    assert {sum(holdout.bar_held_out(colour, v) for v in range(1, 10)) for colour in BARS} == {1, 2}
+    assert {sum(holdout.price_held_out(name, p) for p in range(1, 31)) for name in FOR_SALE} == {5}

@@ -9,10 +9,12 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from minikimi.world import TASKS, PictureWorld, holdout
+from minikimi.world import TASKS, PictureWorld, holdout, tasks_of
 from minikimi.world.vocabulary import COUNTRIES, NAMES, PLACES, plural
 
-LONG = {"pages_long": 60, "needle_512": 60, "needle_2048": 20}
+pytestmark = pytest.mark.slow  # together, for the pool of all tasks
+
+LONG = dict.fromkeys(tasks_of("long"), 60) | {"needle_2048": 20}
 SINGULAR = {plural(name): name for name in NAMES} | {name: name for name in NAMES}
 RULES = {
     "place": holdout.place_held_out,

@@ -7,9 +7,9 @@ Each picture keeps its grid (h, w) in patches; the projector merges 2 x 2 patche
 Pictures are never enlarged. The limit counts whole patches *before* padding, so a padded grid may exceed it a little
 (1920 x 1080: 4,128 of 4,096).
 
-Lesson 01 builds it. Source: Kimi-VL report (arXiv 2504.07491), section 2.1, and the released image processor and
-`preprocessor_config.json` (whose values are the defaults here; the class defaults of the released code differ).
-NaViT: Dehghani et al. 2023 (arXiv 2307.06304).
+The last two steps are `minikimi.model.patches.pack_images`, which lesson 01 builds. Source: Kimi-VL report (arXiv
+2504.07491), section 2.1, and the released image processor and `preprocessor_config.json` (whose values are the defaults
+here; the class defaults of the released code differ). NaViT: Dehghani et al. 2023 (arXiv 2307.06304).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from einops import rearrange
 from PIL import Image
 
 from minikimi.errors import UserError
 from minikimi.files import read_json, write_json
+from minikimi.model.patches import pack_images
 from minikimi.processor.images.open_image import ImageSource, open_image
-
-__all__ = ["CONFIG_FILE", "MAX_GRID", "ImageProcessor", "open_image", "patchify"]
 
 CONFIG_FILE = "preprocessor_config.json"
 # MoonViT's rotary table holds 512 positions in each direction.
@@ -41,21 +41,13 @@ REQUIRED_KEYS = ("image_mean", "image_std", "pad_input")
 
 @dataclass(frozen=True)
 class ImageProcessor:
-    """Pictures to packed patches. The fields are those of `preprocessor_config.json`.
+    """Pictures to packed patches. The fields are those of `preprocessor_config.json`."""
 
-    Attributes:
-        in_token_limit: most patches of a picture before padding (patches, not tokens).
-        patch_size: pixels on the side of a patch.
-        merge_kernel_size: patches (down, across) that the projector merges into one token.
-        pad_input: pad right and bottom; if False, crop the centre to whole patches.
-        image_mean, image_std: per channel, of pixels in [0, 1].
-    """
-
-    in_token_limit: int = 4096
-    patch_size: int = 14
-    merge_kernel_size: tuple[int, int] = (2, 2)
-    pad_input: bool = True
-    image_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    in_token_limit: int = 4096  # most patches of a picture before padding (patches, not tokens)
+    patch_size: int = 14  # pixels on the side of a patch
+    merge_kernel_size: tuple[int, int] = (2, 2)  # patches (down, across) that the projector merges into one token
+    pad_input: bool = True  # pad right and bottom; if False, crop the centre to whole patches
+    image_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # per channel, of pixels in [0, 1]
     image_std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
     def __call__(self, images: ImageSource | Sequence[ImageSource]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,12 +64,9 @@ class ImageProcessor:
             UserError: a picture cannot be opened, or its grid is too long for MoonViT.
         """
         sources = list(images) if isinstance(images, list | tuple) else [cast(ImageSource, images)]
-        packed = [self._patches(open_image(source)) for source in sources]
-        grids = [grid for _, grid in packed]
-        empty = torch.empty(0, 3, self.patch_size, self.patch_size)
-        return torch.cat([empty, *(patches for patches, _ in packed)]), torch.tensor(grids, dtype=torch.int64).view(
-            -1, 2
-        )
+        if not sources:
+            return torch.empty(0, 3, self.patch_size, self.patch_size), torch.empty(0, 2, dtype=torch.int64)
+        return pack_images((self._pixels(open_image(source)) for source in sources), self.patch_size)
 
     def fitted_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height in pixels after shrinking to the limit and before padding."""
@@ -108,15 +97,16 @@ class ImageProcessor:
         """How many language-model tokens each picture takes, h * w / 4. grid_hws: (N, 2)."""
         return (grid_hws.prod(dim=1) // math.prod(self.merge_kernel_size)).tolist()
 
-    def _patches(self, image: Image.Image) -> tuple[torch.Tensor, tuple[int, int]]:
+    def _pixels(self, image: Image.Image) -> torch.Tensor:
+        """What is cut into patches: (3, H, W) float32, shrunk, padded or cropped, and scaled."""
         h, w = self.grid(*image.size)
         size = self.fitted_size(*image.size)
         if size != image.size:
             image = image.resize(size, Image.Resampling.BICUBIC)
         pixels = _fit(np.asarray(image), h * self.patch_size, w * self.patch_size, self.pad_input)
-        scaled = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+        scaled = rearrange(torch.from_numpy(pixels), "h w c -> c h w").float() / 255
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.image_mean, self.image_std))
-        return patchify((scaled - mean) / std, self.patch_size), (h, w)
+        return (scaled - mean) / std
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = CONFIG_FILE) -> ImageProcessor:
@@ -172,22 +162,6 @@ class ImageProcessor:
                 raise UserError(f"{source}: {key} must be positive and whole, not {getattr(self, key)!r}; correct it")
         if not isinstance(self.pad_input, bool) or 0 in self.image_std:
             raise UserError(f"{source}: pad_input must be true or false, and image_std not zero; correct it")
-
-
-def patchify(image: torch.Tensor, patch_size: int = 14) -> torch.Tensor:
-    """Cut an image into patches in reading order: row by row, left to right.
-
-    Args:
-        image: (C, H, W), both sides multiples of `patch_size`.
-        patch_size: pixels on the side of a patch.
-
-    Returns:
-        (h * w, C, patch_size, patch_size) with h = H / patch_size, w = W / patch_size.
-    """
-    channels, height, width = image.shape
-    h, w = height // patch_size, width // patch_size
-    cut = image.reshape(channels, h, patch_size, w, patch_size)
-    return cut.permute(1, 3, 0, 2, 4).reshape(h * w, channels, patch_size, patch_size)
 
 
 def _fit(pixels: np.ndarray, height: int, width: int, pad: bool) -> np.ndarray:

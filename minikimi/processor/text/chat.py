@@ -60,15 +60,22 @@ Message = Mapping[str, Any]
 
 @dataclass
 class Rendered:
-    """A conversation as tokens: `input_ids` of length T and, beside each, whether the fine-tuning loss looks at it."""
+    """A row of T tokens in the making."""
 
     input_ids: list[int] = field(default_factory=list)
-    trainable: list[bool] = field(default_factory=list)
+    trainable: list[bool] = field(default_factory=list)  # whether the loss looks at the token
 
     def add(self, ids: Sequence[int], trainable: bool = False) -> None:
         """Append ids that share one mask value."""
         self.input_ids += ids
         self.trainable += [trainable] * len(ids)
+
+    def add_image(self, inside: Sequence[int], tokenizer: Tokenizer, trainable: bool = False) -> None:
+        """Append what stands in the place of an image, between the marks of one; the marks are never trainable."""
+        start, content, end = map(tokenizer.special_id, (MEDIA_START, MEDIA_CONTENT, MEDIA_END))
+        self.add([start, *tokenizer.encode("image"), content])
+        self.add(inside, trainable)
+        self.add([end])
 
 
 def render(
@@ -102,12 +109,12 @@ def render(
     if default_system is not None and turns[0][0] != "system":
         turns.insert(0, ("system", [("text", default_system)]))
 
-    out, counts = Rendered(), iter(image_tokens)
+    out, counts, pad = Rendered(), iter(image_tokens), tokenizer.special_id(MEDIA_PAD)
     for role, parts in turns:
         out.add(_open_turn(role, tokenizer))
         for kind, value in parts:
             if kind == "image":
-                out.add(_image(next(counts), tokenizer))
+                out.add_image([pad] * next(counts), tokenizer)
             else:
                 out.add(tokenizer.encode(value), trainable=role == "assistant")
         out.add([tokenizer.special_id(IM_END)], trainable=role == "assistant")
@@ -117,8 +124,7 @@ def render(
 
 
 def content_parts(message: Message) -> Iterator[tuple[str, Any]]:
-    """("text", string) and ("image", its `image` entry or None) in order; neighbouring texts are joined, as in the
-    official template.
+    """("text", string) and ("image", its `image` entry or None) in order; neighbouring texts are joined.
 
     Raises:
         ValueError: the content is neither a string nor a list of known parts.
@@ -157,11 +163,6 @@ def _role(message: Message) -> str:
 
 def _open_turn(role: str, tokenizer: Tokenizer) -> list[int]:
     return [tokenizer.special_id(IM_ROLE[role]), *tokenizer.encode(role), tokenizer.special_id(IM_MIDDLE)]
-
-
-def _image(count: int, tokenizer: Tokenizer) -> list[int]:
-    start, content, pad, end = map(tokenizer.special_id, (MEDIA_START, MEDIA_CONTENT, MEDIA_PAD, MEDIA_END))
-    return [start, *tokenizer.encode("image"), content, *[pad] * count, end]
 
 
 def chat_template(default_system: str | None = DEFAULT_SYSTEM) -> str:

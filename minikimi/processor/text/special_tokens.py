@@ -41,6 +41,8 @@ OFFSETS = {
 }
 OFFICIAL_RESERVED = 256
 
+STOPS = (EOS, IM_END)  # either ends an answer
+
 # What rendering a conversation and padding a batch cannot do without.
 REQUIRED = (EOS, PAD, IM_END, IM_MIDDLE, *IM_ROLE.values(), MEDIA_START, MEDIA_CONTENT, MEDIA_END, MEDIA_PAD)
 
@@ -63,3 +65,8 @@ def special_token_table(base: int, reserved: int, named: Mapping[int, str] | Non
     if len(table) != reserved:
         raise ValueError("two reserved ids share one name; correct added_tokens_decoder")
     return table
+
+
+def stop_ids(eos_token_id: int) -> tuple[int, ...]:
+    """Ids of `STOPS`, from that of [EOS], for code that has a model's config and no tokenizer."""
+    return tuple(eos_token_id + OFFSETS[name] - OFFSETS[EOS] for name in STOPS)

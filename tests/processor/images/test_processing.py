@@ -13,7 +13,6 @@ from PIL import Image
 
 from minikimi.errors import UserError
 from minikimi.processor.images import ImageProcessor
-from minikimi.processor.images.processing import patchify
 
 QUICK = settings(max_examples=60, deadline=None, database=None)
 RELEASED = {
@@ -98,12 +97,6 @@ def test_mean_and_std_are_per_channel():
     processor = ImageProcessor(image_mean=(0.1, 0.2, 0.3), image_std=(0.5, 0.25, 2.0))
     pixel_values, _ = processor(Image.new("RGB", (28, 28), (255, 0, 51)))
     assert pixel_values[0, :, 3, 7].tolist() == pytest.approx([0.9 / 0.5, -0.2 / 0.25, -0.1 / 2.0])
-
-
-def test_patchify_against_a_loop():
-    image = torch.arange(2 * 6 * 9, dtype=torch.float64).view(2, 6, 9)
-    loop = [image[:, 3 * i : 3 * i + 3, 3 * j : 3 * j + 3] for i in range(2) for j in range(3)]
-    assert torch.equal(patchify(image, 3), torch.stack(loop))
 
 
 @QUICK

@@ -1,0 +1,1 @@
+"""Layers bound by memory: norms, rotary embedding, SwiGLU (lesson 16)."""
