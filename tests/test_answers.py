@@ -297,7 +297,7 @@ def test_a_point_written_by_python_comes_back(x: float, y: float, form: str) -> 
 
 
 PIECES = ["9" * 40, " ", "\n", "x = ", "A ", "not ", "1 e", "answer is ", "(0.1, "]
-PIECES += r"1, 0. [ ( { } x= y= \boxed{ \frac{ 答案 1/ ◁think▷ ◁/think▷ - % ' B ，".split()
+PIECES += [r"1,", r"0.", r"[", r"(", r"{", r"}", r"x=", r"y=", r"\boxed{", r"\frac{", r"答案", r"1/", r"◁think▷", r"◁/think▷", r"-", r"%", r"'", r"B", r"，"]
 
 
 @pytest.mark.parametrize("seed", range(4))
