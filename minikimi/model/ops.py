@@ -2,8 +2,8 @@
 
 Each function here is a plain torch reference, readable and used on CPU, and hands over to a Triton kernel of the same
 meaning where that pays: on CUDA with Triton installed. `MINIKIMI_KERNELS=torch|triton` overrides the choice (on CPU,
-`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. Shape letters: T
-tokens, P patches, H heads, d head width, R latent rank, E experts, K experts per token.
+`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. The shape letters are
+those of `minikimi/model/__init__.py`.
 """
 
 from __future__ import annotations
