@@ -73,7 +73,7 @@ class NextToken(Objective):
         return self.with_balance(model, out.loss, out.routings, batch.cu_seqlens)
 
     def with_balance(self, model: KimiVL, text: Tensor, routings: list[Routing], cu_seqlens: Tensor) -> Loss:
-        """The cross entropy `text` plus the weighted balance loss of sequences with the bounds `cu_seqlens` (S + 1,)."""
+        """`text`, the cross entropy, plus the weighted balance loss of sequences with these bounds (S + 1,)."""
         alpha = model.config.text_config.aux_loss_alpha if self.aux_loss is None else self.aux_loss
         aux = torch.stack([sequence_aux_loss(routing, cu_seqlens) for routing in routings]).sum()
         return Loss(text + alpha * aux, {"loss_text": text, "loss_balance": aux}, routings)
