@@ -211,6 +211,7 @@ def test_a_bad_reference_is_found_before_anything_is_asked(tmp_path: Path, monke
     lines = (tmp_path / "rows.jsonl").read_text().splitlines()
     (tmp_path / "rows.jsonl").write_text("\n".join([*lines[:4], lines[4].replace('["Ann Lee", "no. 4"]', "[]")]) + "\n")
     prompts = answering(monkeypatch, ["Ann Lee"] * 5)
+    monkeypatch.setattr(harness, "AT_ONCE", 1)
     with pytest.raises(UserError, match=r"infovqa, rows\.jsonl, row 4: answers is '\[\]', expected at least one text"):
         run_benchmark(MODEL, PROCESSOR, "infovqa", tmp_path, None)
     assert prompts == []
