@@ -53,9 +53,16 @@ def triton_chosen(x: Tensor) -> bool:
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) in float32, cast to x's dtype, times weight. x (..., D), weight (D,)."""
     if triton_chosen(x):
-        return kernel("elementwise.norms", "rms_norm")(x, weight, eps)
+        return kernel("elementwise.rms_norm", "rms_norm")(x, weight, eps)
     normed = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
     return normed.to(x.dtype) * weight
+
+
+def swiglu(gate: Tensor, up: Tensor) -> Tensor:
+    """silu(gate) * up, both (..., F)."""
+    if triton_chosen(gate):
+        return kernel("elementwise.swiglu", "swiglu")(gate, up)
+    return F.silu(gate) * up
 
 
 def rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
