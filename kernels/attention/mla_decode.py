@@ -39,7 +39,7 @@ def mla_decode_reference(
 
 
 @triton.jit
-def _decode_kernel(
+def _mla_decode_kernel(
     q_latent, q_rope, cache, lengths, out, lse, scale_log2,
     stride_ql, head_ql, stride_qr, head_qr, stride_cache, stride_token,
     HEADS: tl.constexpr, R: tl.constexpr, D_ROPE: tl.constexpr, SPLITS: tl.constexpr, BLOCK_K: tl.constexpr,
@@ -75,7 +75,7 @@ def _decode_kernel(
 
 
 @triton.jit
-def _join_kernel(
+def _mla_join_kernel(
     parts,
     lse,
     out,
@@ -165,7 +165,7 @@ def mla_decode(
         return out
     parts = out if splits == 1 else out.new_empty(batch, splits, heads, rank, dtype=torch.float32)
     lse = out.new_empty(batch, splits, heads, dtype=torch.float32)
-    _decode_kernel[(splits, batch)](
+    _mla_decode_kernel[(splits, batch)](
         q_latent, q_rope, cache, lengths, parts, lse, scale * LOG2_E,
         *q_latent.stride()[:2], *q_rope.stride()[:2], *cache.stride()[:2],
         HEADS=heads, R=rank, D_ROPE=rope, SPLITS=splits, **_config(cache),
@@ -173,7 +173,7 @@ def mla_decode(
     if splits > 1:
         channels = min(128, tile_width(rank))
         grid = (batch, heads, triton.cdiv(rank, channels))
-        _join_kernel[grid](
+        _mla_join_kernel[grid](
             parts, lse, out, HEADS=heads, R=rank, SPLITS=splits, T_SPLITS=triton.next_power_of_2(splits), T_R=channels
         )
     return out

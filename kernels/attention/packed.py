@@ -62,7 +62,7 @@ def choose_blocks(measured: Blocks, x: torch.Tensor) -> Blocks:
 
 
 @triton.jit
-def _forward_kernel(
+def _attend_kernel(
     q, k, v, out, lse, cu_seqlens, scale_log2, total,
     QK: tl.constexpr, V: tl.constexpr, CAUSAL: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
@@ -114,5 +114,5 @@ def attend(
     grid = (triton.cdiv(max_seqlen, config["BLOCK_Q"]), num_heads, cu_seqlens.numel() - 1)
     if total > 0 and min(grid) > 0:
         tensors = (heads(q), heads(k), heads(v), heads(out))
-        _forward_kernel[grid](*tensors, lse, cu_seqlens, scale * LOG2_E, total, *kind, **config)
+        _attend_kernel[grid](*tensors, lse, cu_seqlens, scale * LOG2_E, total, *kind, **config)
     return lse

@@ -22,7 +22,7 @@ BACKWARD_STAGES = 4  # rows in flight per program: with so few programs, loads m
 
 
 @triton.jit
-def _forward_kernel(x_ptr, weight_ptr, out_ptr, rstd_ptr, T, D, eps, ROWS: tl.constexpr, BLOCK_D: tl.constexpr):
+def _rms_norm_kernel(x_ptr, weight_ptr, out_ptr, rstd_ptr, T, D, eps, ROWS: tl.constexpr, BLOCK_D: tl.constexpr):
     """ROWS rows: out = x / rms(x) * weight; keeps 1 / rms for the backward pass."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     columns = tl.arange(0, BLOCK_D)
@@ -37,7 +37,7 @@ def _forward_kernel(x_ptr, weight_ptr, out_ptr, rstd_ptr, T, D, eps, ROWS: tl.co
 
 
 @triton.jit
-def _backward_kernel(
+def _rms_norm_backward_kernel(
     grad_out_ptr, x_ptr, weight_ptr, rstd_ptr, grad_x_ptr, grad_weight_ptr, T, D,
     STAGES: tl.constexpr, ROWS: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
@@ -75,7 +75,7 @@ class _RMSNorm(torch.autograd.Function):
         out, rstd = torch.empty_like(x), torch.empty(rows, dtype=torch.float32, device=x.device)
         tile = _tile(rows, width)
         if rows:
-            _forward_kernel[(triton.cdiv(rows, tile["ROWS"]),)](x, weight, out, rstd, rows, width, eps, **tile)
+            _rms_norm_kernel[(triton.cdiv(rows, tile["ROWS"]),)](x, weight, out, rstd, rows, width, eps, **tile)
         ctx.save_for_backward(x, weight, rstd)
         return out
 
@@ -87,7 +87,7 @@ class _RMSNorm(torch.autograd.Function):
         programs = min(triton.cdiv(rows, tile["ROWS"]), BACKWARD_PROGRAMS_PER_SM * card(x.device).multiprocessors)
         shares = torch.empty(programs, width, dtype=torch.float32, device=x.device)
         if rows:
-            _backward_kernel[(programs,)](
+            _rms_norm_backward_kernel[(programs,)](
                 grad_out.contiguous(), x, weight, rstd, grad_x, shares, rows, width, STAGES=BACKWARD_STAGES, **tile
             )
         return grad_x, shares.sum(dim=0).to(weight.dtype), None

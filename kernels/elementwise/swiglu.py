@@ -14,7 +14,7 @@ NUM_WARPS = 4
 
 
 @triton.jit
-def _forward_kernel(gate_ptr, up_ptr, out_ptr, size, BLOCK: tl.constexpr):
+def _swiglu_kernel(gate_ptr, up_ptr, out_ptr, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     gate = tl.load(gate_ptr + at, mask=at < size, other=0.0).to(tl.float32)
     up = tl.load(up_ptr + at, mask=at < size, other=0.0).to(tl.float32)
@@ -23,7 +23,7 @@ def _forward_kernel(gate_ptr, up_ptr, out_ptr, size, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _backward_kernel(grad_ptr, gate_ptr, up_ptr, grad_gate_ptr, grad_up_ptr, size, BLOCK: tl.constexpr):
+def _swiglu_backward_kernel(grad_ptr, gate_ptr, up_ptr, grad_gate_ptr, grad_up_ptr, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     grad = tl.load(grad_ptr + at, mask=at < size, other=0.0).to(tl.float32)
     gate = tl.load(gate_ptr + at, mask=at < size, other=0.0).to(tl.float32)
@@ -41,7 +41,7 @@ class _SwiGLU(torch.autograd.Function):
         out = torch.empty_like(gate)
         if out.numel():
             grid = (triton.cdiv(out.numel(), BLOCK),)
-            _forward_kernel[grid](gate, up, out, out.numel(), BLOCK=BLOCK, num_warps=NUM_WARPS)
+            _swiglu_kernel[grid](gate, up, out, out.numel(), BLOCK=BLOCK, num_warps=NUM_WARPS)
         ctx.save_for_backward(gate, up)
         return out
 
@@ -52,7 +52,7 @@ class _SwiGLU(torch.autograd.Function):
         if gate.numel():
             grid = (triton.cdiv(gate.numel(), BLOCK),)
             grads = (grad_gate, grad_up, gate.numel())
-            _backward_kernel[grid](grad_out.contiguous(), gate, up, *grads, BLOCK=BLOCK, num_warps=NUM_WARPS)
+            _swiglu_backward_kernel[grid](grad_out.contiguous(), gate, up, *grads, BLOCK=BLOCK, num_warps=NUM_WARPS)
         return grad_gate, grad_up
 
 

@@ -142,6 +142,24 @@ def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor,
     return torch.einsum("bhl,blr->bhr", weights, cache[..., : q_latent.shape[-1]].to(q.dtype))
 
 
+def route_tokens(
+    x: Tensor, weight: Tensor, bias: Tensor, top_k: int, scaling: float, pinned: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores (T, E), chosen experts (T, K) and their weights (T, K) of tokens x (T, D), in float32 also under autocast.
+
+    weight (E, D); bias (E,) takes part in the choice alone; `pinned` (T, K) replaces the choice.
+    """
+    if triton_chosen(x):
+        return kernel("moe.router", "route_tokens")(x, weight, bias, top_k, scaling, pinned)
+    with torch.autocast(x.device.type, enabled=False):
+        scores = F.linear(x.float(), weight.float()).sigmoid()
+    indices = pinned
+    if indices is None:
+        indices = (scores + bias).topk(top_k, dim=-1, sorted=False).indices
+    weights = scores.gather(1, indices)
+    return scores, indices, weights / (weights.sum(dim=-1, keepdim=True) + 1e-20) * scaling
+
+
 def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
     """Routed experts: `y_t = sum_k weights[t, k] * down_e(silu(gate_e x_t) * up_e x_t)`, `e = indices[t, k]`.
 
