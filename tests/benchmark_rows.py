@@ -12,7 +12,7 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from minikimi.benchmarks.adapters import ADAPTERS
+from minikimi.benchmarks.adapters import SCHEMAS
 
 
 def drawing(number: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
@@ -130,7 +130,7 @@ def make_egoschema(folder: Path) -> None:
     to_jsonl(folder, rows)
 
 
-MAKERS: dict[str, Callable[[Path], None]] = {name: globals()[f"make_{name}"] for name in ADAPTERS}
+MAKERS: dict[str, Callable[[Path], None]] = {name: globals()[f"make_{name}"] for name in SCHEMAS}
 
 
 def made(folder: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ a wrong score if it is never found. The harness reads all of them first, the ada
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from minikimi.benchmarks.choices import LETTERS
@@ -59,7 +59,7 @@ def texts(values: list[str], where: str, name: str) -> list[str]:
     return values
 
 
-def mmmu(row: Row, where: str) -> tuple[list[str], str | list[str]]:
+def mmmu(row: Row, where: str) -> tuple[list[str], Any]:
     """(options, letter), or for an open question ([], references)."""
     options = written_list(row.get("options") or [], where, "options")
     answer = field(row, "answer", where)
@@ -131,16 +131,3 @@ def egoschema(row: Row, where: str) -> tuple[list[str], str]:
         raise refuse(where, "option", f"a list of {len(options)}", "five options", "correct the row")
     index = one_of(str(field(row, "answer", where)), list(map(str, range(EGOSCHEMA_OPTIONS))), where, "answer")
     return options, LETTERS[int(index)]
-
-
-REFERENCES: dict[str, Callable[[Row, str], Any]] = {
-    "mmmu": mmmu,
-    "mmbench": mmbench,
-    "mathvista": mathvista,
-    "infovqa": infovqa,
-    "screenspot": screenspot,
-    "screenspot_v2": screenspot,
-    "screenspot_pro": screenspot,
-    "mmlongbench": mmlongbench,
-    "egoschema": egoschema,
-}

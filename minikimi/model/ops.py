@@ -2,8 +2,8 @@
 
 Each function here is a plain torch reference, readable and used on CPU, and hands over to a Triton kernel of the same
 meaning where that pays: on CUDA with Triton installed. `MINIKIMI_KERNELS=torch|triton` overrides the choice (on CPU,
-`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. Shape letters: T
-tokens, P patches, H heads, d head width, R latent rank, E experts, K experts per token.
+`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. The shape letters are
+those of `minikimi/model/__init__.py`.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tenso
         run = kernel("moe.decode", "moe_decode") if decoding else kernel("moe.experts", "moe_experts")
         return run(x_low, indices, weights, *experts).to(x.dtype)
     top_k, num_experts = indices.shape[1], len(gate_up_proj)
-    if not torch.is_grad_enabled() and num_experts < indices.numel() and len(x) <= num_experts:
+    if not torch.is_grad_enabled() and num_experts <= indices.numel() and len(x) <= 2 * num_experts:
         return _every_expert(x, indices, weights, gate_up_proj, down_proj)
     order = indices.flatten().argsort(stable=True)  # (T*K,) slots, expert by expert
     token = order // top_k
@@ -179,7 +179,7 @@ def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tenso
 
 
 def _every_expert(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
-    """`moe_experts` for a decoding step of a few tokens that need most experts: all of them see every token, at once."""
+    """`moe_experts` for a few tokens that need most experts: each of them sees every token, all at once."""
     gate, up = (x @ gate_up_proj.transpose(1, 2)).chunk(2, dim=-1)  # (E, T, F) each
     y = (F.silu(gate) * up) @ down_proj.transpose(1, 2)  # (E, T, D)
     share = weights.new_zeros(len(x), len(gate_up_proj)).scatter_(1, indices, weights)

@@ -12,7 +12,7 @@ from benchmark_rows import made
 
 from minikimi import files
 from minikimi.benchmarks import choices, harness
-from minikimi.benchmarks.adapters import ADAPTERS
+from minikimi.benchmarks.adapters import SCHEMAS
 from minikimi.benchmarks.choices import option_lines, score_mmmu
 from minikimi.benchmarks.distance import score_anls
 from minikimi.benchmarks.harness import benchmark_table, items, run_benchmark, score_output, source_of, summary
@@ -49,7 +49,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, outputs: list[str]) -> list[Any]:
     return prompts
 
 
-@pytest.mark.parametrize("name", ADAPTERS)
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_a_perfect_model_gets_all_of_every_schema(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "mmlongbench":
         pytest.importorskip("pypdfium2", reason="the extra `benchmarks` is not installed: make setup")
@@ -94,7 +94,7 @@ def test_asked_to_think_the_opening_is_written_and_the_thought_not_scored(
     monkeypatch.setattr(harness, "generate", lambda *args: rooms.append(args[3]) or said(*args))
     result = run_benchmark(MODEL, PROCESSOR, "mmmu", made(tmp_path, "mmmu"), None, "think")
     opening = PROCESSOR.tokenizer.encode(THINK)
-    assert all(prompt.ids[-len(opening) :] == opening for prompt in prompts)
+    assert all(prompt.input_ids[-len(opening) :].tolist() == opening for prompt in prompts)
     assert [line["strict"] for line in result["items"]] == [1, 1, 1, 1, 0]  # the last never ends its thinking
     assert result["items"][0]["output"] == f"{THINK}(A) or so{END_THINK}B"
     assert rooms == [1024] and (result["form"], result["max_new_tokens"]) == ("think", 1024)
@@ -200,7 +200,7 @@ def test_mmlongbench_shows_both_f1_and_infovqa_both_formulas() -> None:
     assert labels[0] == "official (lmms-eval 0.7.3)" and labels[-1] == "by the paper's formula"
 
 
-@pytest.mark.parametrize("name", ADAPTERS)
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_every_benchmark_names_the_program_it_follows(name: str) -> None:
     assert any(digit in source_of(name)["program"] for digit in "0123456789")
 
@@ -211,6 +211,7 @@ def test_a_bad_reference_is_found_before_anything_is_asked(tmp_path: Path, monke
     lines = (tmp_path / "rows.jsonl").read_text().splitlines()
     (tmp_path / "rows.jsonl").write_text("\n".join([*lines[:4], lines[4].replace('["Ann Lee", "no. 4"]', "[]")]) + "\n")
     prompts = answering(monkeypatch, ["Ann Lee"] * 5)
+    monkeypatch.setattr(harness, "AT_ONCE", 1)
     with pytest.raises(UserError, match=r"infovqa, rows\.jsonl, row 4: answers is '\[\]', expected at least one text"):
         run_benchmark(MODEL, PROCESSOR, "infovqa", tmp_path, None)
     assert prompts == []

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from benchmark_rows import made
 
-from minikimi.benchmarks.adapters import ADAPTERS
+from minikimi.benchmarks.adapters import SCHEMAS
 from minikimi.benchmarks.harness import check_references
-from minikimi.benchmarks.references import REFERENCES, written_list
+from minikimi.benchmarks.references import written_list
 from minikimi.errors import UserError
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -26,7 +26,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_good_references_pass(name: str) -> None:
-    REFERENCES[name](GOOD[name], "row 1")
+    SCHEMAS[name].reference(GOOD[name], "row 1")
 
 
 @pytest.mark.parametrize(
@@ -79,18 +79,18 @@ def test_good_references_pass(name: str) -> None:
 )
 def test_bad_references_are_refused_in_one_line(name: str, change: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=f"^row 1: .*{words}") as caught:
-        REFERENCES[name]({**GOOD[name], **change}, "row 1")
+        SCHEMAS[name].reference({**GOOD[name], **change}, "row 1")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300 and "; " in str(caught.value)
 
 
 @pytest.mark.parametrize("index", [7, "7", "7.0", 7.0])
 def test_an_index_may_have_become_a_float(index: object) -> None:
-    assert REFERENCES["mmbench"]({**GOOD["mmbench"], "index": index}, "row 1")[0] == 7
+    assert SCHEMAS["mmbench"].reference({**GOOD["mmbench"], "index": index}, "row 1")[0] == 7
 
 
 def test_a_bad_value_is_shown_on_one_short_line() -> None:
     with pytest.raises(UserError) as caught:
-        REFERENCES["mmmu"]({**GOOD["mmmu"], "answer": "x\n\x1b[31m" * 500}, "row 1")
+        SCHEMAS["mmmu"].reference({**GOOD["mmmu"], "answer": "x\n\x1b[31m" * 500}, "row 1")
     assert str(caught.value).isprintable() and len(str(caught.value)) < 300
 
 
@@ -99,6 +99,6 @@ def test_options_are_a_list_or_one_written_as_text() -> None:
     assert written_list(str(options), "row 1", "options") == written_list(options, "row 1", "options") == options
 
 
-@pytest.mark.parametrize("name", ADAPTERS)
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_the_rows_of_every_schema_pass(name: str, tmp_path: Path) -> None:
     check_references(name, made(tmp_path, name), None)
