@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from minikimi.errors import UserError
-from minikimi.inference.conversation import Conversation, parts_of, unseen, whole
+from minikimi.inference.conversation import Conversation, Piece, parts_of, unseen, whole
 from minikimi.inference.engine import Engine
 from minikimi.inference.sampling import Sampling
 from minikimi.model.kimi_vl import KimiVL
@@ -26,7 +26,8 @@ def test_streamed_pieces_are_the_parts_of_the_whole() -> None:
     """However the text grows: half a mark or half a character is held back, and nothing comes twice."""
     text = f"{THINK}1 + 2 é{END_THINK}3◁x{THINK}more"
     data = text.encode()
-    said, shown = [], 0
+    said: list[Piece] = []
+    shown = 0
     for end in range(1, len(data) + 1):
         now = data[:end].decode(errors="replace")
         pieces = list(parts_of(text if end == len(data) else whole(now)))
