@@ -7,10 +7,11 @@ import torch
 from rl_toys import engine, prompts
 from tiny_models import EOS, MEDIA, random_text, tiny_model
 
+from minikimi.inference.request import LENGTH, REPETITION, STOP, WINDOW
 from minikimi.rl.batch import join, token_log_probs
 from minikimi.rl.policy import Policy
-from minikimi.rl.response import LENGTH, REPETITION, STOP, Response
-from minikimi.rl.rollout import LONGEST_CYCLE, WINDOW, repeating, rollout
+from minikimi.rl.response import Response
+from minikimi.rl.rollout import rollout
 
 
 def sample(model, k: int = 3, max_new_tokens: int = 12, only: int | None = None, **options) -> list[list[Response]]:
@@ -108,19 +109,6 @@ def test_circles_are_cut_short(segment: int | None) -> None:
     assert [(len(r.ids), r.end) for r in responses[0]] == [(WINDOW + 1, REPETITION)] * 2
 
 
-def test_what_counts_as_a_circle() -> None:
-    n = WINDOW + LONGEST_CYCLE
-    rows = torch.stack([
-        torch.arange(n) % 3,  # period 3
-        torch.arange(n) % LONGEST_CYCLE,
-        torch.arange(n) % (LONGEST_CYCLE + 1),  # too long a period
-        torch.arange(n),
-        torch.cat([torch.zeros(n - 1), torch.ones(1)]).long(),  # just left it
-        torch.cat([torch.arange(n - WINDOW), torch.full((WINDOW,), 5)]),  # one token short of repeating WINDOW times
-    ])  # fmt: skip
-    assert repeating(rows).tolist() == [True, True, False, False, False, False]
-
-
 def test_long_prompts_are_left_out_and_never_cut() -> None:
     e = engine(tiny_model(6), problems=8, samples=2, max_prompt_tokens=1)
     with pytest.raises(ValueError, match="no problem is left"):
@@ -130,7 +118,7 @@ def test_long_prompts_are_left_out_and_never_cut() -> None:
 
 
 def test_a_context_beyond_the_model_is_refused() -> None:
-    with pytest.raises(ValueError, match="exceed the context 256"):
+    with pytest.raises(ValueError, match="300 new ones exceed the context of 256"):
         rollout(tiny_model(0), Policy.of(tiny_model(0).config), prompts()[:1], [[Response((1,))]], 300)
 
 
