@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import torch
 
-from minikimi.benchmarks.screenspot import inside
+from minikimi.answers import inside
 from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 
 wrong = Wrongs()
