@@ -19,7 +19,7 @@ STAMP := .venv/.installed
 OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-small train-nano small small-text check test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
+.PHONY: help setup results train-small train-nano small small-text check test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ lint: setup ## check style and formatting
 
 types: setup ## check types
 	$(BIN)/mypy
+
+results: setup ## write docs/results.md from the card of the shipped model
+	$(BIN)/python -m minikimi.report.results_page small > docs/results.md
 
 findings: setup ## measure the papers' claims again at toy scale (ARGS="--workers 8": on 8 cores)
 	$(BIN)/minikimi findings $(ARGS)

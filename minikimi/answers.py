@@ -60,11 +60,11 @@ def final_answer(output: str) -> str | None:
     return normalise(without_thinking(output) or "") or None
 
 
-def only_answer(output: str) -> str | None:
-    """`final_answer` as training has it: None also for marks out of place and an answer of over 1,000 characters."""
+def without_one_thought(output: str) -> str | None:
+    """`without_thinking` as training has it: None also for marks out of place and for over 1,000 characters."""
     marked = THINK in output or END_THINK in output
-    _, answer = (split_thought(output) or ("", "")) if marked else ("", output)
-    return normalise(answer) or None if len(answer) <= LONGEST_ANSWER else None
+    _, answer = (split_thought(output) or ("", None)) if marked else ("", output)
+    return answer if answer is not None and len(answer) <= LONGEST_ANSWER else None
 
 
 def running_text_answer(output: str) -> str:
@@ -292,14 +292,15 @@ def inside(point: tuple[float, float], box: Sequence[float]) -> bool:
 
 def exact_match(output: str, truth: str, alone: bool = False) -> Verdict:
     """Right only if the whole answer is right. alone: as training wants it, see the head of this file."""
-    answer = only_answer(output) if alone else final_answer(output)
-    return Verdict(answer, answer is not None and same_text(answer, truth))
+    said = (without_one_thought(output) if alone else without_thinking(output)) or ""
+    answer = normalise(said) or None
+    return Verdict(answer, answer is not None and same_text(said, truth))
 
 
 def point_in_box(output: str, box: Sequence[float], alone: bool = False) -> Verdict:
     """Right if the point lies in the box (left, top, right, bottom), edges included, in the same unit: 0 to 1 of the
     image. A point in pixels is not guessed at: it is outside. alone: as training wants it, one point and no word more.
     """
-    answer = only_answer(output) if alone else final_answer(output)
-    found = (only_point if alone else point)(answer) if answer else None
-    return Verdict(answer, inside(found, box)) if found else Verdict(None, False)
+    said = (without_one_thought(output) if alone else without_thinking(output)) or ""
+    found = only_point(said) if alone else point(said)
+    return Verdict(normalise(said), inside(found, box)) if found else Verdict(None, False)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import torch
 
-from minikimi import __version__
+import minikimi
 from minikimi.files import PACKAGE
 
 
@@ -44,6 +44,6 @@ def provenance() -> dict[str, str]:
         "date": date.today().isoformat(),
         "machine": machine(),
         "python": platform.python_version(),
-        "minikimi": __version__,
+        "minikimi": minikimi.__version__,
         "lightning": version("lightning"),
     }

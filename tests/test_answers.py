@@ -100,6 +100,8 @@ TEXTS = [
     ("12◁/think▷", 0, 0),
     ("the answer is not 7, not 8, not 12", 0, 0),  # names every number
     ("12 or 13", 0, 0),
+    ("12..", 0, 0),  # one stop is forgiven
+    ("12 .", 0, 0),
     ("112", 0, 0),
     ("012", 0, 0),  # an answer is a text, not a value
     ("12.0", 0, 0),
@@ -128,6 +130,7 @@ POINTS = [
     ("1. pyautogui.click(x=0.25, y=0.5)", 1, 0),
     ("click(0.25, 0.5) click(0.9, 0.9)", 1, 0),  # the first point counts
     ("0.25 0.5", 1, 0),
+    ("(0.25, 0.5)..", 1, 0),
     ("[0.2, 0.4, 0.3, 0.6]", 1, 0),  # a box counts by its middle
     ("(0.1, 0.4), (0.4, 0.6)", 1, 0),
     ("so ◁think▷a◁/think▷(0.25, 0.5)", 1, 0),

@@ -39,7 +39,7 @@ def mla_decode_reference(
 
 
 @triton.jit
-def _decode_kernel(
+def _mla_decode_kernel(
     q_latent, q_rope, cache, lengths, out, lse, scale_log2,
     stride_ql, head_ql, stride_qr, head_qr, stride_cache, stride_token,
     HEADS: tl.constexpr, R: tl.constexpr, D_ROPE: tl.constexpr, SPLITS: tl.constexpr, BLOCK_K: tl.constexpr,
@@ -50,7 +50,7 @@ def _decode_kernel(
     share = tl.cdiv(tl.cdiv(length, BLOCK_K), SPLITS) * BLOCK_K
     heads = tl.arange(0, tile_width(HEADS))
     ql = load_tile(q_latent + row * stride_ql, heads, head_ql, HEADS, R, True)
-    qr = load_tile(q_rope + row * stride_qr, heads, head_qr, HEADS, D_ROPE, True)
+    qr = load_tile(q_rope + row * stride_qr, heads, head_qr, HEADS, D_ROPE, True).to(ql.dtype)
     cache += row * stride_cache
     peak = tl.full([tile_width(HEADS)], float("-inf"), tl.float32)
     weight_sum = tl.zeros([tile_width(HEADS)], tl.float32)
@@ -59,8 +59,8 @@ def _decode_kernel(
     # Rows past `length` were never written and may hold anything, NaN included: they are masked out of every load.
     for k0 in range(split * share, min((split + 1) * share, length), BLOCK_K):
         tokens = k0 + tl.arange(0, BLOCK_K)
-        latent = load_tile(cache, tokens, stride_token, length, R, True)
-        key = load_tile(cache + R, tokens, stride_token, length, D_ROPE, True)
+        latent = load_tile(cache, tokens, stride_token, length, R, True).to(ql.dtype)
+        key = load_tile(cache + R, tokens, stride_token, length, D_ROPE, True).to(ql.dtype)
         scores = dot(ql, latent.T) + dot(qr, key.T)
         scores = tl.where(tokens[None, :] < length, scores, float("-inf"))
         weights, peak, weight_sum, shrink = softmax_step(scores, scale_log2, peak, weight_sum)
@@ -75,7 +75,7 @@ def _decode_kernel(
 
 
 @triton.jit
-def _join_kernel(
+def _mla_join_kernel(
     parts,
     lse,
     out,
@@ -110,11 +110,13 @@ def choose_splits(batch: int, capacity: int, at_once: int) -> int:
     return max(1, min(at_once // max(batch, 1), capacity // 256, 64))
 
 
-def _config(q: torch.Tensor) -> dict[str, int]:
+def _config(cache: torch.Tensor) -> dict[str, int]:
     if INTERPRET:
         return {"BLOCK_K": 64}
-    if q.dtype == torch.float32:
+    if cache.dtype == torch.float32:
         return {"BLOCK_K": 16, "num_warps": 4, "num_stages": 2}
+    if not card(cache.device).has_large_shared_memory:
+        return {"BLOCK_K": 32, "num_warps": 8, "num_stages": 2}
     return {"BLOCK_K": 64, "num_warps": 8, "num_stages": 3}
 
 
@@ -126,14 +128,18 @@ def mla_decode(
     scale: float,
     splits: int | None = None,
 ) -> torch.Tensor:
-    """Attention of one new query per sequence over its cached latents; no gradient. Safe inside a CUDA graph: nothing
-    is read back.
+    """Attention of one new query per sequence over its cached latents; no gradient.
+
+    Nothing is read back to the CPU, so it may be captured in a CUDA graph.
 
     Args:
-        q_latent: (B, H, R) queries multiplied by W_UK. q_rope: (B, H, dr) rotated queries. cache: (B, L, R + dr) latent
-        then rotated key of each token; rows from `lengths` on are ignored, whatever they hold. lengths: (B,) int32
-        tokens in use, 0 to L; a length of 0 gives zeros. scale: factor on the scores, (d_nope + d_rope)^-1/2 in
-        Kimi-VL. splits: programs per sequence; chosen from the batch and the chip when None.
+        q_latent: (B, H, R) queries multiplied by W_UK.
+        q_rope: (B, H, dr) rotated queries.
+        cache: (B, L, R + dr) latent, then rotated key of each token, in any float dtype (under autocast the cache keeps
+            its own); rows from `lengths` on are ignored, whatever they hold.
+        lengths: (B,) int32 tokens in use, 0 to L; a length of 0 gives zeros.
+        scale: factor on the scores, (d_nope + d_rope)^-1/2 in Kimi-VL.
+        splits: programs per sequence; chosen from the batch and the chip when None.
 
     Returns:
         (B, H, R) in the dtype of `q_latent`, still to be multiplied by W_UV.
@@ -159,15 +165,15 @@ def mla_decode(
         return out
     parts = out if splits == 1 else out.new_empty(batch, splits, heads, rank, dtype=torch.float32)
     lse = out.new_empty(batch, splits, heads, dtype=torch.float32)
-    _decode_kernel[(splits, batch)](
+    _mla_decode_kernel[(splits, batch)](
         q_latent, q_rope, cache, lengths, parts, lse, scale * LOG2_E,
         *q_latent.stride()[:2], *q_rope.stride()[:2], *cache.stride()[:2],
-        HEADS=heads, R=rank, D_ROPE=rope, SPLITS=splits, **_config(q_latent),
+        HEADS=heads, R=rank, D_ROPE=rope, SPLITS=splits, **_config(cache),
     )  # fmt: skip
     if splits > 1:
         channels = min(128, tile_width(rank))
         grid = (batch, heads, triton.cdiv(rank, channels))
-        _join_kernel[grid](
+        _mla_join_kernel[grid](
             parts, lse, out, HEADS=heads, R=rank, SPLITS=splits, T_SPLITS=triton.next_power_of_2(splits), T_R=channels
         )
     return out

@@ -16,7 +16,7 @@ import torch
 import triton
 import triton.language as tl
 
-from ..common import INTERPRET
+from ..common import INTERPRET, card
 from .parts import LOG2_E, heads, inner, load, locate, outer, scale_rows, select, softmax_step, store, zeros
 
 Tensors = tuple[torch.Tensor, ...]
@@ -44,20 +44,25 @@ def launch(block_q: int, block_k: int, warps: int, stages: int) -> Launch:
 
 
 INTERPRETED = Blocks(launch(64, 32, 4, 1), launch(32, 64, 4, 1), launch(64, 32, 4, 1))
-FLOAT32 = Blocks(launch(64, 32, 4, 2), launch(32, 32, 4, 1), launch(32, 32, 4, 1))
+FLOAT32 = Blocks(launch(32, 32, 8, 1), launch(16, 32, 8, 1), launch(32, 16, 8, 1))  # no matrix unit: registers bind
+SMALL = Blocks(launch(64, 32, 4, 2), launch(32, 32, 4, 1), launch(64, 32, 4, 1))  # fits 99 KiB of shared memory
 
 
 def choose_blocks(measured: Blocks, x: torch.Tensor) -> Blocks:
-    """`measured` is for 16-bit operands on Hopper; fp32 takes twice the shared memory."""
+    """`measured` is for 16-bit operands on Hopper; the others were compiled for their cards and run on none."""
     if INTERPRET:
         return INTERPRETED
     if x.dtype == torch.float32:
         return FLOAT32
+    if not card(x.device).has_large_shared_memory:
+        return SMALL
+    if card(x.device).capability >= 100:  # keeps a copy of one more operand in shared memory
+        return measured._replace(query=measured.query | {"num_stages": 2})
     return measured
 
 
 @triton.jit
-def _forward_kernel(
+def _attend_kernel(
     q, k, v, out, lse, cu_seqlens, scale_log2, total,
     QK: tl.constexpr, V: tl.constexpr, CAUSAL: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
@@ -109,5 +114,5 @@ def attend(
     grid = (triton.cdiv(max_seqlen, config["BLOCK_Q"]), num_heads, cu_seqlens.numel() - 1)
     if total > 0 and min(grid) > 0:
         tensors = (heads(q), heads(k), heads(v), heads(out))
-        _forward_kernel[grid](*tensors, lse, cu_seqlens, scale * LOG2_E, total, *kind, **config)
+        _attend_kernel[grid](*tensors, lse, cu_seqlens, scale * LOG2_E, total, *kind, **config)
     return lse

@@ -52,7 +52,7 @@ def row_dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 @triton.jit
-def _key_value_kernel(
+def _attend_key_value_kernel(
     q, k, v, grad_out, dk, dv, lse, delta, cu_seqlens, scale, scale_log2, total,
     QK: tl.constexpr, V: tl.constexpr, CAUSAL: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
@@ -88,7 +88,7 @@ def _key_value_kernel(
 
 
 @triton.jit
-def _query_kernel(
+def _attend_query_kernel(
     q, k, v, grad_out, dq, lse, delta, cu_seqlens, scale, scale_log2, total,
     QK: tl.constexpr, V: tl.constexpr, CAUSAL: tl.constexpr, BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
@@ -138,6 +138,6 @@ def attend_backward(
     tensors = [heads(x) for x in inputs]
     numbers = (lse, delta, cu_seqlens, scale, scale * LOG2_E, total, *kind)
     grid = (triton.cdiv(max_seqlen, blocks.key_value["BLOCK_K"]), num_heads, segments)
-    _key_value_kernel[grid](*tensors, heads(dk), heads(dv), *numbers, **blocks.key_value)
+    _attend_key_value_kernel[grid](*tensors, heads(dk), heads(dv), *numbers, **blocks.key_value)
     grid = (triton.cdiv(max_seqlen, blocks.query["BLOCK_Q"]), num_heads, segments)
-    _query_kernel[grid](*tensors, heads(dq), *numbers, **blocks.query)
+    _attend_query_kernel[grid](*tensors, heads(dq), *numbers, **blocks.query)

@@ -94,6 +94,7 @@ def vision(s: Sizes, dtype: torch.dtype) -> None:
 def moe(s: Sizes, dtype: torch.dtype) -> None:
     from ..moe.decode import moe_decode
     from ..moe.experts import moe_experts
+    from ..moe.router import route_tokens
 
     experts = (
         tensor(s.experts, 2 * s.expert_width, s.width, dtype=dtype, grad=True),
@@ -103,6 +104,9 @@ def moe(s: Sizes, dtype: torch.dtype) -> None:
         x, weight = (tensor(tokens, n, dtype=t, grad=True) for n, t in ((s.width, dtype), (s.top_k, torch.float32)))
         indices = tensor(tokens, s.top_k, dtype=torch.int64)
         backward(moe_experts(x, indices, weight, *experts))
+        router, bias = tensor(s.experts, s.width, dtype=dtype, grad=True), tensor(s.experts, dtype=torch.float32)
+        scores, _, weights = route_tokens(x, router, bias, s.top_k, 2.5)
+        backward((scores, weights))
         with torch.no_grad():
             moe_experts(x, indices, weight, *experts)
     with torch.no_grad():
@@ -127,18 +131,14 @@ def loss(s: Sizes, dtype: torch.dtype) -> None:
 
 
 def elementwise(s: Sizes, dtype: torch.dtype) -> None:
-    from ..elementwise.norms import layer_norm, rms_norm
+    from ..elementwise.rms_norm import rms_norm
     from ..elementwise.rotary import rotary
     from ..elementwise.swiglu import swiglu
 
-    x, residual = (tensor(256, s.width, dtype=dtype, grad=True) for _ in range(2))
-    weight, bias = (tensor(s.width, dtype=dtype, grad=True) for _ in range(2))
-    backward(rms_norm(x, weight))
-    backward(rms_norm(x, weight, residual=residual))
-    backward(layer_norm(x, weight, bias))
+    backward(rms_norm(tensor(256, s.width, dtype=dtype, grad=True), tensor(s.width, dtype=dtype, grad=True)))
     angles = tensor(256, s.rope // 2, dtype=torch.float32)
     backward(rotary(tensor(256, s.heads, s.rope, dtype=dtype, grad=True), angles, angles))
-    backward(swiglu(tensor(256, 2 * s.expert_width, dtype=dtype, grad=True)))
+    backward(swiglu(*(tensor(256, s.expert_width, dtype=dtype, grad=True) for _ in range(2))))
 
 
 ROOMS: dict[str, Callable[[Sizes, torch.dtype], None]] = {

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ..common import relative_error
 from ..moe.decode import moe_decode
 from ..moe.experts import moe_experts, moe_reference
+from ..moe.router import route_tokens, route_tokens_reference
 from .harness import Bench
 
 Arguments = list[torch.Tensor]
@@ -119,8 +120,38 @@ def decode_row(bench: Bench, tokens: int) -> None:
     )  # fmt: skip
 
 
+def router_rows(bench: Bench, tokens: int) -> None:
+    """The router: bound by reading the tokens, and for a few of them by launches."""
+    width, experts, top_k = (64, 12, 3) if bench.interpret else (2048, 64, 6)
+    x = torch.randn(tokens, width, device=bench.device).bfloat16().requires_grad_()
+    weight = (torch.randn(experts, width, device=bench.device) * width**-0.5).bfloat16().requires_grad_()
+    bias = torch.zeros(experts, device=bench.device)
+
+    def step(route: Callable[..., tuple[torch.Tensor, ...]], x, weight) -> Arguments:
+        scores, _, weights = route(x, weight, bias.to(torch.promote_types(x.dtype, torch.float32)), top_k, 2.5)
+        upstream = [torch.ones_like(scores), torch.ones_like(weights)]
+        return [scores.detach(), weights.detach(), *torch.autograd.grad((scores, weights), (x, weight), upstream)]
+
+    exact = step(route_tokens_reference, *(t.detach().double().requires_grad_() for t in (x, weight)))
+    errors = [relative_error(a, b) for a, b in zip(step(route_tokens, x, weight), exact, strict=True)]
+    shape = f"T{tokens} D{width} E{experts} K{top_k} bf16"
+    with torch.no_grad():
+        bench.row(
+            "router forward", shape, lambda: route_tokens(x, weight, bias, top_k, 2.5), error=max(errors[:2]),
+            tolerance=1e-5, bytes=x.nbytes + weight.nbytes + 4 * tokens * experts,
+            peers={"torch": lambda: route_tokens_reference(x, weight, bias, top_k, 2.5)},
+        )  # fmt: skip
+    bench.row(
+        "router forward + backward", shape, lambda: step(route_tokens, x, weight), error=max(errors),
+        tolerance=TOLERANCE, bytes=3 * x.nbytes + 2 * weight.nbytes + 20 * tokens * experts,
+        peers={"torch": lambda: step(route_tokens_reference, x, weight)},
+    )  # fmt: skip
+
+
 def run(bench: Bench) -> None:
     """All rows of the routed experts."""
+    for tokens in (24,) if bench.interpret else (16384, 1):
+        router_rows(bench, tokens)
     for tokens in (24,) if bench.interpret else (16384, 4096):
         with torch.no_grad():
             forward_rows(bench, tokens)

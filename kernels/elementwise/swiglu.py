@@ -1,92 +1,73 @@
-"""SwiGLU, silu(gate) * up, on the two halves of one projection, forward and backward (lesson 16; MLP of lesson 6).
+"""SwiGLU, silu(gate) * up, forward and backward in one pass each (lesson 16; MLP of lesson 6).
 
-One pass each way: the backward kernel computes silu(gate) again instead of keeping it, and writes both halves of the
-gradient into one tensor, the shape the projection's backward product wants.
+The backward kernel computes silu(gate) again instead of keeping it: torch would store it beside gate and up.
 
-Cost for T rows and F columns out in bf16: forward 6 T F bytes, backward 10 T F; about 10 FLOP an element.
+Cost for T rows and F columns in bf16: forward 6 T F bytes, backward 10 T F; about 10 FLOP an element.
 """
 
 import torch
 import triton
 import triton.language as tl
 
-ELEMENTS = 2048  # outputs per program
+BLOCK = 2048  # elements per program
 NUM_WARPS = 4
 
 
 @triton.jit
-def _forward_kernel(gate_up_ptr, out_ptr, T, F, ROWS: tl.constexpr, BLOCK_F: tl.constexpr):
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    columns = tl.program_id(1) * BLOCK_F + tl.arange(0, BLOCK_F)
-    inside = (rows < T)[:, None] & (columns < F)[None, :]
-    offsets = rows.to(tl.int64)[:, None] * F + columns[None, :]
-    wide = rows.to(tl.int64)[:, None] * (2 * F) + columns[None, :]
-    gate = tl.load(gate_up_ptr + wide, mask=inside, other=0.0).to(tl.float32)
-    up = tl.load(gate_up_ptr + wide + F, mask=inside, other=0.0).to(tl.float32)
+def _swiglu_kernel(gate_ptr, up_ptr, out_ptr, size, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    gate = tl.load(gate_ptr + at, mask=at < size, other=0.0).to(tl.float32)
+    up = tl.load(up_ptr + at, mask=at < size, other=0.0).to(tl.float32)
     out = gate * tl.sigmoid(gate) * up
-    tl.store(out_ptr + offsets, out.to(out_ptr.dtype.element_ty), mask=inside)
+    tl.store(out_ptr + at, out.to(out_ptr.dtype.element_ty), mask=at < size)
 
 
 @triton.jit
-def _backward_kernel(grad_ptr, gate_up_ptr, grad_gate_up_ptr, T, F, ROWS: tl.constexpr, BLOCK_F: tl.constexpr):
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    columns = tl.program_id(1) * BLOCK_F + tl.arange(0, BLOCK_F)
-    inside = (rows < T)[:, None] & (columns < F)[None, :]
-    offsets = rows.to(tl.int64)[:, None] * F + columns[None, :]
-    wide = rows.to(tl.int64)[:, None] * (2 * F) + columns[None, :]
-    grad = tl.load(grad_ptr + offsets, mask=inside, other=0.0).to(tl.float32)
-    gate = tl.load(gate_up_ptr + wide, mask=inside, other=0.0).to(tl.float32)
-    up = tl.load(gate_up_ptr + wide + F, mask=inside, other=0.0).to(tl.float32)
+def _swiglu_backward_kernel(grad_ptr, gate_ptr, up_ptr, grad_gate_ptr, grad_up_ptr, size, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    grad = tl.load(grad_ptr + at, mask=at < size, other=0.0).to(tl.float32)
+    gate = tl.load(gate_ptr + at, mask=at < size, other=0.0).to(tl.float32)
+    up = tl.load(up_ptr + at, mask=at < size, other=0.0).to(tl.float32)
     sigmoid = tl.sigmoid(gate)
     silu = gate * sigmoid
     grad_gate = grad * up * (sigmoid + silu * (1.0 - sigmoid))
-    tl.store(grad_gate_up_ptr + wide, grad_gate.to(grad_gate_up_ptr.dtype.element_ty), mask=inside)
-    tl.store(grad_gate_up_ptr + wide + F, (grad * silu).to(grad_gate_up_ptr.dtype.element_ty), mask=inside)
-
-
-def _tile(rows: int, width: int) -> dict[str, int]:
-    """A whole row up to 2048 columns, or several short ones. In one block 1408 columns beat 11 x 128."""
-    block = min(ELEMENTS, triton.next_power_of_2(width))
-    return {"ROWS": max(1, min(ELEMENTS // block, triton.next_power_of_2(rows))), "BLOCK_F": block}
+    tl.store(grad_gate_ptr + at, grad_gate.to(grad_gate_ptr.dtype.element_ty), mask=at < size)
+    tl.store(grad_up_ptr + at, (grad * silu).to(grad_up_ptr.dtype.element_ty), mask=at < size)
 
 
 class _SwiGLU(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, gate_up):
-        flat = gate_up.reshape(-1, gate_up.shape[-1]).contiguous()
-        rows, width = flat.shape[0], flat.shape[1] // 2
-        out = torch.empty(rows, width, dtype=flat.dtype, device=flat.device)
-        tile = _tile(rows, width)
+    def forward(ctx, gate, up):
+        out = torch.empty_like(gate)
         if out.numel():
-            grid = (triton.cdiv(rows, tile["ROWS"]), triton.cdiv(width, tile["BLOCK_F"]))
-            _forward_kernel[grid](flat, out, rows, width, **tile, num_warps=NUM_WARPS)
-        ctx.save_for_backward(flat)
-        return out.view(*gate_up.shape[:-1], width)
+            grid = (triton.cdiv(out.numel(), BLOCK),)
+            _swiglu_kernel[grid](gate, up, out, out.numel(), BLOCK=BLOCK, num_warps=NUM_WARPS)
+        ctx.save_for_backward(gate, up)
+        return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        (flat,) = ctx.saved_tensors
-        rows, width = flat.shape[0], flat.shape[1] // 2
-        grad_gate_up = torch.empty_like(flat)
-        tile = _tile(rows, width)
-        if grad_gate_up.numel():
-            grid = (triton.cdiv(rows, tile["ROWS"]), triton.cdiv(width, tile["BLOCK_F"]))
-            _backward_kernel[grid](grad_out.contiguous(), flat, grad_gate_up, rows, width, **tile, num_warps=NUM_WARPS)
-        return grad_gate_up.view(*grad_out.shape[:-1], 2 * width)
+        gate, up = ctx.saved_tensors
+        grad_gate, grad_up = torch.empty_like(gate), torch.empty_like(up)
+        if gate.numel():
+            grid = (triton.cdiv(gate.numel(), BLOCK),)
+            grads = (grad_gate, grad_up, gate.numel())
+            _swiglu_backward_kernel[grid](grad_out.contiguous(), gate, up, *grads, BLOCK=BLOCK, num_warps=NUM_WARPS)
+        return grad_gate, grad_up
 
 
-def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
-    """silu(gate) * up for gate_up (..., 2F) = [gate, up], any strides; (..., F), in fp32, rounded once.
+def swiglu(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up of two tensors of one shape, any strides, in fp32 and rounded once; in gate's dtype.
 
     Raises:
-        ValueError: when the last dimension is odd or zero.
+        ValueError: shapes or dtypes differ.
     """
-    if gate_up.shape[-1] % 2 or gate_up.shape[-1] == 0:
-        raise ValueError(f"swiglu: last dimension {gate_up.shape[-1]} must be even and positive: gate, then up")
-    return _SwiGLU.apply(gate_up)
+    if gate.shape != up.shape or gate.dtype != up.dtype:
+        sides = f"gate {tuple(gate.shape)} {gate.dtype} and up {tuple(up.shape)} {up.dtype}"
+        raise ValueError(f"swiglu: {sides} must be alike")
+    return _SwiGLU.apply(gate.contiguous(), up.contiguous())
 
 
-def swiglu_reference(gate_up: torch.Tensor) -> torch.Tensor:
-    """`swiglu` in plain torch, in the dtype of its input."""
-    gate, up = gate_up.chunk(2, dim=-1)
+def swiglu_reference(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """`swiglu` in plain torch, in the dtype of its inputs."""
     return torch.nn.functional.silu(gate) * up

@@ -35,8 +35,7 @@ def _loss_and_gradient_kernel(
             tl.store(logits_ptr + start + columns, zero, mask=start + columns < V)
         return
     inverse_count = tl.load(inverse_count_ptr)
-    known = (label >= 0) & (label < V)
-    label_logit = tl.load(logits_ptr + label, mask=known, other=float("nan")).to(tl.float32)
+    label_logit = tl.load(logits_ptr + label).to(tl.float32)
     largest = tl.full((BLOCK_V,), float("-inf"), dtype=tl.float32)  # one running maximum and sum per lane:
     total = tl.zeros((BLOCK_V,), dtype=tl.float32)  # the lanes meet once, after the loop
     for start in tl.range(0, V, BLOCK_V):
@@ -143,19 +142,31 @@ def linear_cross_entropy(
     Args:
         hidden: (T, D).
         weight: (V, D), same dtype and device.
-        labels: (T,) int64, already shifted; a label outside 0..V-1 that is not `ignore_index` makes the loss NaN.
+        labels: (T,) int64, already shifted, each in 0..V-1 or `ignore_index`.
         ignore_index: label of tokens without loss. When every label is ignored, loss and gradients are zero.
         chunk: tokens whose logits exist at the same time.
 
     Raises:
-        ValueError: when the shapes do not fit together.
+        ValueError: the shapes do not fit together, or a label names no class. On a GPU the latter is checked where the
+            labels lie, without waiting for them: as in torch's own loss the program stops at its next wait, by a
+            RuntimeError about a device-side assertion.
     """
     if hidden.dim() != 2 or hidden.shape[0] != labels.numel() or hidden.shape[1] != weight.shape[1]:
         shapes = f"hidden {tuple(hidden.shape)}, weight {tuple(weight.shape)}, labels {tuple(labels.shape)}"
         raise ValueError(f"linear_cross_entropy: {shapes} do not fit; expected (T, D), (V, D), (T,)")
+    _check_labels(labels, weight.shape[0], ignore_index)
     if not torch.is_grad_enabled():
         hidden, weight = hidden.detach(), weight.detach()  # evaluation: no gradient pass, no gradient buffers
     return _LinearCrossEntropy.apply(hidden, weight, labels.contiguous(), ignore_index, chunk)
+
+
+def _check_labels(labels: torch.Tensor, classes: int, ignore_index: int) -> None:
+    known = (labels == ignore_index) | ((labels >= 0) & (labels < classes))
+    if labels.is_cuda:
+        torch._assert_async(known.all(), f"linear_cross_entropy: a label is outside 0..{classes - 1}")
+    elif labels.device.type == "cpu" and not known.all():
+        wrong = labels[~known][0].item()
+        raise ValueError(f"linear_cross_entropy: label {wrong} is outside 0..{classes - 1} and not {ignore_index}")
 
 
 def linear_cross_entropy_reference(

@@ -1,1 +1,1 @@
-"""The routed experts of a layer: sorting, grouped products, SwiGLU in their epilogues, decoding (lessons 06 and 16)."""
+"""The routed experts: router, sorting, grouped products, SwiGLU in their epilogues, decoding (lessons 06 and 16)."""

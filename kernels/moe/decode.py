@@ -23,7 +23,7 @@ INTERPRETED = {"BLOCK_N": 64, "BLOCK_K": 64}
 
 
 @triton.jit
-def _up_kernel(
+def _decode_up_kernel(
     x,
     topk_idx,
     w,
@@ -51,7 +51,7 @@ def _up_kernel(
 
 
 @triton.jit
-def _down_kernel(
+def _decode_down_kernel(
     a,
     topk_idx,
     topk_weight,
@@ -102,10 +102,10 @@ def moe_decode(
     x, topk_idx, topk_weight = x.contiguous(), topk_idx.contiguous(), topk_weight.contiguous()
     up, down = (INTERPRETED, INTERPRETED) if INTERPRET else (UP, DOWN)
     sizes = {"D": d, "F": f, "TOP_K": top_k}
-    _up_kernel[(num_tokens * top_k, triton.cdiv(f, up["BLOCK_N"]))](
+    _decode_up_kernel[(num_tokens * top_k, triton.cdiv(f, up["BLOCK_N"]))](
         x, topk_idx, gate_up_proj.contiguous(), a, **sizes, **up
     )
-    _down_kernel[(num_tokens, triton.cdiv(d, down["BLOCK_N"]))](
+    _decode_down_kernel[(num_tokens, triton.cdiv(d, down["BLOCK_N"]))](
         a, topk_idx, topk_weight, down_proj.contiguous(), out, **sizes, **down
     )
     return out

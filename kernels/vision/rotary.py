@@ -15,7 +15,7 @@ from ..common import INTERPRET
 
 
 @triton.jit
-def _rotate_kernel(
+def _vision_rotary_kernel(
     x, out, cos, sin, rows_total, columns_total, stride_x, stride_out, sign,
     D: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
@@ -42,7 +42,7 @@ def _rotate(x: torch.Tensor, out: torch.Tensor, cos: torch.Tensor, sin: torch.Te
     columns = 2 * heads * width
     rows, block = (256, 256) if INTERPRET else (32, 128)
     grid = (triton.cdiv(patches, rows), triton.cdiv(columns, block))
-    _rotate_kernel[grid](
+    _vision_rotary_kernel[grid](
         x, out, cos, sin, patches, columns, x.stride(0), out.stride(0), sign, D=width, ROWS=rows, COLUMNS=block
     )
 

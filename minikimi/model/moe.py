@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minikimi.model import ops
@@ -65,14 +64,9 @@ class Router(nn.Module):
 
         `pinned` (T, K) replaces the choice, not the weights: for runs that are replayed or compared.
         """
-        with torch.autocast(x.device.type, enabled=False):
-            scores = F.linear(x.float(), self.weight.float()).sigmoid()
-        indices = pinned
-        if indices is None:
-            indices = (scores + self.e_score_correction_bias).topk(self.top_k, dim=-1, sorted=False).indices
-        weights = scores.gather(1, indices)
-        weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20) * self.scaling
-        return Routing(scores, indices, weights)
+        return Routing(
+            *ops.route_tokens(x, self.weight, self.e_score_correction_bias, self.top_k, self.scaling, pinned)
+        )
 
 
 class SwiGLU(nn.Module):
@@ -85,7 +79,7 @@ class SwiGLU(nn.Module):
         self.down_proj = nn.Linear(hidden, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(ops.swiglu(self.gate_proj(x), self.up_proj(x)))
 
 
 class Experts(nn.Module):

@@ -54,11 +54,18 @@ def triton_chosen(x: Tensor) -> bool:
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) in float32, cast to x's dtype, times weight. x (..., D), weight (D,)."""
     if triton_chosen(x):
-        return kernel("elementwise.norms", "rms_norm")(x, weight, eps)
+        return kernel("elementwise.rms_norm", "rms_norm")(x, weight, eps)
     if not torch.is_grad_enabled() and x.dtype == weight.dtype == torch.float32:  # the same in half the time
         return F.rms_norm(x, x.shape[-1:], weight, eps)
     normed = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
     return normed.to(x.dtype) * weight
+
+
+def swiglu(gate: Tensor, up: Tensor) -> Tensor:
+    """silu(gate) * up, both (..., F)."""
+    if triton_chosen(gate):
+        return kernel("elementwise.swiglu", "swiglu")(gate, up)
+    return F.silu(gate) * up
 
 
 def rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -149,6 +156,24 @@ def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor,
     cache = cache.to(q.dtype)
     weights = masked_softmax((q @ cache.transpose(1, 2)).float() * scale, lengths).to(q.dtype)  # (B, H, L)
     return weights @ cache[..., : q_latent.shape[-1]]
+
+
+def route_tokens(
+    x: Tensor, weight: Tensor, bias: Tensor, top_k: int, scaling: float, pinned: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores (T, E), chosen experts (T, K) and their weights (T, K) of tokens x (T, D), in float32 also under autocast.
+
+    weight (E, D); bias (E,) takes part in the choice alone; `pinned` (T, K) replaces the choice.
+    """
+    if triton_chosen(x):
+        return kernel("moe.router", "route_tokens")(x, weight, bias, top_k, scaling, pinned)
+    with torch.autocast(x.device.type, enabled=False):
+        scores = F.linear(x.float(), weight.float()).sigmoid()
+    indices = pinned
+    if indices is None:
+        indices = (scores + bias).topk(top_k, dim=-1, sorted=False).indices
+    weights = scores.gather(1, indices)
+    return scores, indices, weights / (weights.sum(dim=-1, keepdim=True) + 1e-20) * scaling
 
 
 def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:

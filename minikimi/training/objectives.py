@@ -70,6 +70,10 @@ class NextToken(Objective):
         images = batch.pixel_values, batch.grid_hws
         out = model(batch.input_ids, *images, labels=batch.labels, cu_seqlens=batch.cu_seqlens)
         assert out.loss is not None
+        return self.with_balance(model, out.loss, out.routings, batch.cu_seqlens)
+
+    def with_balance(self, model: KimiVL, text: Tensor, routings: list[Routing], cu_seqlens: Tensor) -> Loss:
+        """`text`, the cross entropy, plus the weighted balance loss of sequences with these bounds (S + 1,)."""
         alpha = model.config.text_config.aux_loss_alpha if self.aux_loss is None else self.aux_loss
-        aux = torch.stack([sequence_aux_loss(routing, batch.cu_seqlens) for routing in out.routings]).sum()
-        return Loss(out.loss + alpha * aux, {"loss_text": out.loss, "loss_balance": aux}, out.routings)
+        aux = torch.stack([sequence_aux_loss(routing, cu_seqlens) for routing in routings]).sum()
+        return Loss(text + alpha * aux, {"loss_text": text, "loss_balance": aux}, routings)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from minikimi.bench import cases, peers, table
 from minikimi.bench.cases import Comparison
+from minikimi.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +122,17 @@ def test_a_missing_transformers_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(peers, "text_peer", absent)
     row = table.run("nano", 1, ["step"])[0]
     assert row.status == "skipped" and "pip install transformers" in row.note
+
+
+def test_a_page_keeps_what_stands_around_the_table(tmp_path: Path) -> None:
+    page = tmp_path / "speed.md"
+    page.write_text(f"# Speed\n\n{table.BEGIN}\nold\n{table.END}\n\nafter\n")
+    row = table.Row("step", "a step", "ok", peer="torch", ratio=1.234, low=1.0, high=1.5)
+    table.write_page(page, [row], "nano", 3)
+    text = page.read_text()
+    assert "| a step | torch | 1.23 | 1.00–1.50 |" in text and "old" not in text
+    assert text.startswith("# Speed") and text.endswith("\n\nafter\n")
+    page.write_text("no marks")
+    with pytest.raises(UserError, match="add both"):
+        table.write_page(page, [row], "nano", 3)
+    assert page.read_text() == "no marks"

@@ -26,11 +26,12 @@ def perfect(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Outcome]]:
 
 
 def test_every_row_of_the_table_has_its_tasks_and_every_task_its_row() -> None:
-    assert len({benchmark.name for benchmark in BENCHMARKS}) == 7
-    assert all(len(benchmark.tasks) >= 2 for benchmark in BENCHMARKS)
+    assert len({benchmark.name for benchmark in BENCHMARKS}) == len(BENCHMARKS)
+    assert all(benchmark.tasks for benchmark in BENCHMARKS)
     rows = {*(benchmark.name for benchmark in BENCHMARKS), "extra", None}
     assert {task.benchmark for task in TASKS.values()} <= rows
-    assert len(set(MINI_TASKS)) == len(MINI_TASKS) == 17 and EXTRAS == ("arithmetic", "pages_long")
+    assert len({*MINI_TASKS, *EXTRAS}) == len(MINI_TASKS) + len(EXTRAS)
+    assert {"arithmetic", "pages_long"} <= set(EXTRAS)
 
 
 def test_a_perfect_model_gets_everything_and_nothing_blind(perfect: dict[str, list[Outcome]]) -> None:

@@ -1,4 +1,7 @@
-"""The library on its Triton kernels (interpreted) computes what it does in torch: each stage's loss and gradients."""
+"""The library on its Triton kernels computes what it does in torch: each stage's loss and gradients, and generation.
+
+On a GPU where there is one, else in Triton's interpreter.
+"""
 
 import pytest
 import torch
@@ -6,6 +9,7 @@ import torch
 from minikimi import KimiVL, Processor
 from minikimi.data import PackedBatch, pack
 from minikimi.data.forms import encode
+from minikimi.model.attention import LatentCache
 from minikimi.model.config import PRESETS
 from minikimi.training.objectives import NextToken, Objective
 from minikimi.training.vit import SiglipCaption
@@ -13,6 +17,7 @@ from minikimi.world import PictureWorld
 
 pytest.importorskip("triton", reason="Triton has no wheel for this system")
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PARTS = ["vision_tower", "multi_modal_projector", "language_model"]
 STAGES = {
     "text": ("text", lambda: NextToken(["language_model"])),
@@ -28,7 +33,7 @@ def model_with_bias() -> KimiVL:
     model = KimiVL(PRESETS["nano"])
     for buffer in model.buffers():
         buffer.normal_(std=0.1)
-    return model
+    return model.to(DEVICE)
 
 
 def loss_and_gradients(
@@ -47,9 +52,10 @@ def loss_and_gradients(
 def test_kernels_give_the_same_loss_and_gradients(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     form, make = STAGES[stage]
     processor, world = Processor.small(), PictureWorld(3, "train", {"caption": 1, "count": 1, "order": 1})
-    batch = pack([encode(processor, world[i], form) for i in range(3)])
+    batch = pack([encode(processor, world[i], form) for i in range(3)]).to(DEVICE)
     model, objective = model_with_bias(), make()
     objective.setup(model)
+    objective.to(DEVICE)
     for name, p in model.named_parameters():
         p.requires_grad_(name.startswith(objective.train_parts))
     torch_loss, torch_grads = loss_and_gradients("torch", model, objective, batch, monkeypatch)
@@ -60,13 +66,32 @@ def test_kernels_give_the_same_loss_and_gradients(stage: str, monkeypatch: pytes
         torch.testing.assert_close(grad, torch_grads[name], rtol=1e-3, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
 
 
-def test_generation_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prefill, absorbed decoding over the cache and the experts' path without sorting."""
-    model, proc, world = model_with_bias().eval(), Processor.small(), PictureWorld(3, "held_out")
+def questions() -> dict[str, torch.Tensor]:
+    """Two held-out questions with their pictures, where the model is."""
+    proc, world = Processor.small(), PictureWorld(3, "held_out")
     samples = [world[i] for i in range(2)]
     batch = proc([s.messages[:-1] for s in samples], [s.images for s in samples], add_generation_prompt=True)
-    out = {}
+    return {name: value.to(DEVICE) for name, value in batch.items()}
+
+
+def test_generation_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefill, absorbed decoding over the cache and the experts' path without sorting."""
+    model, batch, out = model_with_bias().eval(), questions(), {}
     for kernels in ("torch", "triton"):
         monkeypatch.setenv("MINIKIMI_KERNELS", kernels)
         out[kernels] = model.generate(**batch, max_new_tokens=4)
     assert torch.equal(out["torch"], out["triton"])
+
+
+def test_decoding_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries are bf16 there and the cache float32: logits of one step stay within bf16 of those without kernels."""
+    model, batch, logits = model_with_bias().eval(), questions(), {}
+    for kernels in ("torch", "triton"):
+        monkeypatch.setenv("MINIKIMI_KERNELS", kernels)
+        cache = LatentCache(model.config.text_config, 2, 512, torch.device(DEVICE), torch.float32)
+        with torch.no_grad(), torch.autocast(DEVICE, torch.bfloat16):
+            model(**batch, cache=cache)
+            x = model.language_model.model.embed_tokens(batch["input_ids"][:, -1])
+            logits[kernels] = model.language_model.lm_head(model.language_model.model.decode(x, cache)).float()
+    difference = (logits["triton"] - logits["torch"]).norm() / logits["torch"].norm()
+    assert difference < 0.05

@@ -28,6 +28,7 @@ KILLED = ("text", "longcot", "rl")
 LEARNING = ("text", "vit", "align", "joint", "cooldown", "sft", "longcot")
 
 
+@pytest.mark.slow
 def test_nano_runs_every_stage(nano_run: Path) -> None:
     for stage in STAGES:
         with (nano_run / stage / "metrics.csv").open() as file:
@@ -40,12 +41,14 @@ def test_nano_runs_every_stage(nano_run: Path) -> None:
         assert not [path for path in (nano_run / stage).rglob("*.ckpt")], "a finished stage keeps its model alone"
 
 
+@pytest.mark.slow
 def test_rotary_base_is_reset_once_and_stays(nano_run: Path) -> None:
     bases = {s: KimiVLConfig.from_pretrained(nano_run / s / "model").text_config.rope_theta for s in STAGES}
     before = list(STAGES)[: list(STAGES).index(LONG[0])]
     assert all(base == (50_000 if stage in before else 800_000) for stage, base in bases.items())
 
 
+@pytest.mark.slow
 def test_chat_answers_and_bad_pictures_end_in_one_line(nano_run: Path, capsys, tmp_path: Path) -> None:
     picture = nano_run / "samples" / "00.png"
     assert main(["chat", str(picture), "What is this?", "--model", str(nano_run), "--max-new-tokens", "4"]) == 0
@@ -71,6 +74,7 @@ def run_until(command: list, killed_after: int, metrics: Path) -> None:
     assert process.returncode == -signal.SIGKILL, process.stderr.read().decode()[-500:]  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_killed_twice_and_resumed_gives_the_same_bits(tmp_path: Path) -> None:
     """Checkpoints come every 2 steps; the kills fall before the first one and between two."""
     left_alone, killed = tmp_path / "left_alone", tmp_path / "killed"
@@ -88,6 +92,7 @@ def test_killed_twice_and_resumed_gives_the_same_bits(tmp_path: Path) -> None:
     assert columns[0] == columns[1]
 
 
+@pytest.mark.slow
 def test_whole_recipe_killed_three_times_gives_the_same_bits(nano_run: Path, tmp_path: Path) -> None:
     """At random steps of text pre-training, long-CoT fine-tuning and reinforcement learning; all weights are equal."""
     run = tmp_path / "run"
@@ -104,6 +109,7 @@ def test_whole_recipe_killed_three_times_gives_the_same_bits(nano_run: Path, tmp
         assert [name for name in a if not torch.equal(a[name], b[name])] == [], stage
 
 
+@pytest.mark.slow
 def test_long_stands_for_both_long_stages(nano_run: Path, tmp_path: Path) -> None:
     """`--stage long` runs the two, `--from RUN/long` begins after them."""
     few = ["--trainer.max_steps=2", "--trainer.enable_progress_bar=false"]
@@ -115,6 +121,7 @@ def test_long_stands_for_both_long_stages(nano_run: Path, tmp_path: Path) -> Non
     assert begun == str(tmp_path / "run" / "long2")
 
 
+@pytest.mark.slow
 def test_existing_run_is_not_touched_without_a_word(nano_run: Path, capsys) -> None:
     before = (nano_run / "joint" / "model" / "model.safetensors").stat().st_mtime_ns
     assert main(["train", "--preset", "nano", "--run", str(nano_run)]) == 2
@@ -130,7 +137,7 @@ def test_existing_run_is_not_touched_without_a_word(nano_run: Path, capsys) -> N
         (["chat", "picture.png", "What?", "--model", "nowhere"], "picture.png"),
         (["evaluate", "nowhere"], "nowhere: no such directory"),
         (["train", "--preset", "nano", "--stage", "longcot", "--run", "runs/none"], "longcot starts from a fine-tuned"),
-        (["data", "show", "--task", "poem"], "unknown task 'poem'; choose one of"),
+        (["data", "show", "--task", "poem"], "unknown task of the picture world 'poem'; choose one of"),
     ],
 )
 def test_bad_input_ends_in_one_line(arguments: list[str], words: str, capsys) -> None:
@@ -146,6 +153,7 @@ def test_half_written_run_is_refused_with_the_remedy(tmp_path: Path, capsys) -> 
     assert "--resume" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_misspelt_setting_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(
         [*JOINT, "--run", tmp_path / "run", "--model.lerning_rate=1"], capture_output=True, timeout=120

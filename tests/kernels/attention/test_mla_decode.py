@@ -88,6 +88,18 @@ def test_bfloat16(device):
         assert relative_error(found, expected) < 1e-2
 
 
+@pytest.mark.parametrize(("query", "stored"), [(torch.bfloat16, torch.float32), (torch.float32, torch.bfloat16)])
+def test_query_and_cache_of_unlike_dtype(query, stored, device):
+    """Under autocast queries are bf16 while the cache keeps the model's float32; the query's dtype decides."""
+    q_latent, q_rope, cache, lengths = make_inputs(4, 32, 16, [130, 64], device)
+    q_latent, q_rope, cache = q_latent.to(query), q_rope.to(query), cache.to(stored)
+    expected = mla_decode_reference(q_latent.double(), q_rope.double(), cache.double(), lengths, 0.2)
+    for splits in (1, 2):
+        found = mla_decode(q_latent, q_rope, cache, lengths, 0.2, splits)
+        assert found.dtype == query
+        assert relative_error(found, expected) < 2e-2  # the interpreter cuts float32 to bf16 instead of rounding
+
+
 def test_splits_fill_the_chip_but_leave_each_some_tokens():
     assert choose_splits(1, 32768, 132) == 64  # the cap
     assert choose_splits(1, 300, 132) == 1  # too short to share

@@ -1,5 +1,8 @@
 """Chunked head and cross-entropy against torch's own cross_entropy in float64."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -27,7 +30,8 @@ def expected(hidden, weight, labels, factor=1.0):
 @pytest.mark.parametrize(("tokens", "width", "classes"), [(7, 24, 8192 + 100), (13, 16, 300), (1, 8, 17), (4, 8, 16)])
 def test_loss_and_gradients(tokens, width, classes, device):
     hidden, weight, labels = inputs(tokens, width, classes, device)
-    labels[tokens // 2 :: 3] = -100 if tokens > 1 else labels[0]
+    if tokens > 1:
+        labels[tokens // 2 :: 3] = -100
     loss = linear_cross_entropy(hidden, weight, labels, chunk=4)
     (loss * 0.7).backward()
     true_loss, true_hidden, true_weight = expected(hidden, weight, labels, 0.7)
@@ -67,12 +71,35 @@ def test_large_logits_do_not_overflow(device):
     assert relative_error(linear_cross_entropy(hidden, weight, labels), true_loss) < 1e-6
 
 
-def test_other_ignore_index_and_a_label_out_of_range(device):
+def test_other_ignore_index(device):
     hidden, weight, labels = inputs(4, 8, 40, device)
     labels[1] = 7
     loss = linear_cross_entropy(hidden, weight, labels, ignore_index=7)
     assert relative_error(loss, F.cross_entropy((hidden @ weight.T).double(), labels, ignore_index=7)) < 1e-6
-    assert linear_cross_entropy(hidden, weight, torch.full_like(labels, 40)).isnan()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU the check runs there: see the next test")
+@pytest.mark.parametrize("wrong", [40, -1])
+def test_a_label_that_names_no_class_is_refused(wrong, device):
+    """Else it would read the logit of another row."""
+    hidden, weight, labels = inputs(4, 8, 40, device)
+    labels[2] = wrong
+    with pytest.raises(ValueError, match=rf"label {wrong} is outside 0\.\.39"):
+        linear_cross_entropy(hidden, weight, labels)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_label_that_names_no_class_stops_a_program_on_the_gpu():
+    """In a process of its own: a device-side assertion ends all GPU work of its process."""
+    program = """
+import torch
+from minikimi_kernels.loss.linear_cross_entropy import linear_cross_entropy
+hidden, weight = torch.randn(4, 16, device="cuda"), torch.randn(40, 16, device="cuda")
+print(linear_cross_entropy(hidden, weight, torch.full((4,), 40, device="cuda")).item())
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert found.returncode != 0 and not found.stdout
+    assert "device-side assert" in found.stderr
 
 
 def test_strided_inputs_and_one_gradient_only(device):
