@@ -94,7 +94,7 @@ def repeating(ids: Sequence[int]) -> bool:
     """Whether the last `WINDOW` ids equal those some period of at most `LONGEST_CYCLE` earlier."""
     last = ids[-WINDOW:]
     periods = range(1, min(LONGEST_CYCLE, len(ids) - WINDOW) + 1)
-    return any(last == ids[-WINDOW - period : -period] for period in periods)
+    return any(ids[-1] == ids[-1 - period] and last == ids[-WINDOW - period : -period] for period in periods)
 
 
 @dataclass(frozen=True)
