@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor
+from torch.nn.attention.bias import causal_lower_right
 from torch.utils.checkpoint import checkpoint
 
 from minikimi.errors import UserError
@@ -114,6 +115,19 @@ def mla_attention(
     q = torch.cat([q_nope, q_rope], dim=-1)
     k = torch.cat([k_nope, repeat(k_rope, "t d -> t h d", h=q.shape[1])], dim=-1)
     return segment_attention(q, k, v, cu_seqlens, scale, causal=True)
+
+
+def later_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """Causal attention of a sequence's last T tokens to all of its L: q (T, H, d), k (L, H, d), v (L, H, d_v).
+
+    To (T, H, d_v). Query t sees the keys up to L - T + t.
+    """
+    d_v = v.shape[-1]
+    v = F.pad(v, (0, max(q.shape[-1] - d_v, 0)))  # the fused attention of torch needs one head width
+    q, k, v = (rearrange(x, "t h d -> 1 h t d") for x in (q, k, v))
+    mask = causal_lower_right(q.shape[2], k.shape[2])
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    return rearrange(out, "1 h t d -> t h d")[..., :d_v]
 
 
 def masked_softmax(scores: Tensor, lengths: Tensor) -> Tensor:
