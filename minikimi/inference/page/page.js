@@ -101,12 +101,12 @@ function write(element, pieces, make) {
   const begin = text.startsWith(THINK) ? THINK.length : -1;
   const close = text.indexOf(END_THINK);
   const end = begin < 0 ? 0 : close < 0 ? text.length : close + END_THINK.length;
-  const open = element.querySelector("details")?.open ?? (begin >= 0 && close < 0);
   const words = document.createElement("span");
   const fold = document.createElement("details");
-  fold.append(Object.assign(document.createElement("summary"), { textContent: close < 0 ? "Thinking…" : "Thought" }));
-  fold.open = open && close < 0 ? true : element.dataset.unfolded === "yes";
-  fold.addEventListener("toggle", () => (element.dataset.unfolded = fold.open ? "yes" : "no"));
+  const summary = Object.assign(document.createElement("summary"), { textContent: close < 0 ? "Thinking…" : "Thought" });
+  fold.append(summary);
+  fold.open = element.dataset.unfolded ? element.dataset.unfolded === "yes" : close < 0; // the reader's wish comes first
+  summary.addEventListener("click", () => (element.dataset.unfolded = fold.open ? "no" : "yes"));
   let at = 0;
   pieces.forEach((piece, i) => {
     const visible = piece.replace(THINK, "").replace(END_THINK, "");
