@@ -78,8 +78,7 @@ def choose(page: Any, task: str) -> None:
 
 def answers(page: Any, count: int) -> str:
     """The last of `count` answers, when it is complete and can be looked into."""
-    page.locator(".answer .t").first.wait_for()
-    page.locator(".answer").nth(count - 1).locator(".t").first.wait_for()
+    page.locator(".answer").nth(count - 1).locator(".t").first.wait_for(state="attached")  # a thought is folded
     return page.locator(".answer").nth(count - 1).inner_text()
 
 

@@ -109,7 +109,8 @@ function write(element, pieces, make) {
   summary.addEventListener("click", () => (element.dataset.unfolded = fold.open ? "no" : "yes"));
   let at = 0;
   pieces.forEach((piece, i) => {
-    const visible = piece.replace(THINK, "").replace(END_THINK, "");
+    const inMark = (k) => k < begin || (close >= 0 && k >= close && k < end);
+    const visible = [...Array(piece.length).keys()].filter((k) => !inMark(at + k)).map((k) => piece[k]).join("");
     (at < end ? fold : words).append(make(visible, i));
     at += piece.length;
   });
@@ -118,12 +119,14 @@ function write(element, pieces, make) {
 
 function clickable(answer) {
   const { element, texts } = answer;
+  let first = true;
   write(element, texts, (piece, i) => {
     const span = Object.assign(document.createElement("span"), { className: "t", textContent: piece });
     if (/^(<\|.*\|>|\[[A-Z]+\])$/.test(piece)) span.classList.add("special");
     if (!piece) return span;
     span.setAttribute("role", "button");
-    span.tabIndex = i === 0 ? 0 : -1;
+    span.tabIndex = first ? 0 : -1;
+    first = false;
     span.dataset.token = i;
     return span;
   });
