@@ -84,7 +84,7 @@ def normalise(text: str) -> str:
 
 SAME_SIGNS: dict[int, str] = {0xFF01 + i: chr(0x21 + i) for i in range(94)}  # the full-width forms of ASCII
 SAME_SIGNS |= {0x3000: " ", 0x3002: ".", 0x2019: "'", 0x2212: "-", 0xFE63: "-"}  # 。 ’ and two minus signs
-
+BOX = r"\boxed{"
 GROUP_BLANK = re.compile(r"(?<=[0-9])[\u2009\u202f\xa0](?=[0-9]{3}(?![0-9]))")
 
 
@@ -97,19 +97,25 @@ def folded(text: str) -> str:
 
 def boxed(text: str) -> str | None:
     r"""What the last `\boxed{...}` holds, without `\text{...}` around it; None if there is none or it never closes."""
-    _, found, rest = text.rpartition(r"\boxed{")
+    _, found, rest = text.rpartition(BOX)
+    end = _closing(rest) if found else None
+    return None if end is None else re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", rest[:end]).strip()
+
+
+def _closing(text: str) -> int | None:
+    """Where the brace closes that was opened before the text."""
     depth = 1
-    for i, sign in enumerate(rest if found else ""):
+    for i, sign in enumerate(text):
         depth += (sign == "{") - (sign == "}")
         if depth == 0:
-            return re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", rest[:i]).strip()
+            return i
     return None
 
 
 def plain(text: str) -> str:
     """The text normalised and folded, out of the box if it is nothing but one, a number without separators."""
     text = normalise(folded(text)).removeprefix("$").removesuffix("$")
-    if text.startswith(r"\boxed{") and text.endswith("}"):
+    if text.startswith(BOX) and _closing(text.removeprefix(BOX)) == len(text) - len(BOX) - 1:
         text = boxed(text) or text
     return text.replace(",", "") if GROUPED.fullmatch(text) else text
 

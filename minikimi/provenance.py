@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 import torch
 
+from minikimi import __version__
 from minikimi.files import PACKAGE
 
 
@@ -43,5 +44,6 @@ def provenance() -> dict[str, str]:
         "date": date.today().isoformat(),
         "machine": machine(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("minikimi", "lightning")},
+        "minikimi": __version__,
+        "lightning": version("lightning"),
     }

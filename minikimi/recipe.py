@@ -18,7 +18,7 @@ from minikimi.configs import settings
 from minikimi.data.solutions import save_solutions
 from minikimi.errors import UserError
 from minikimi.evaluation.evaluate import evaluate_stage
-from minikimi.load import load
+from minikimi.loading import load
 from minikimi.report.training import change_text
 from minikimi.rl.compare import compare
 from minikimi.rl.rejection import verified_solutions

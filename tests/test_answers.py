@@ -28,6 +28,7 @@ from minikimi.answers import (
     stated_number,
     without_thinking,
 )
+from minikimi.processor.text.chat import END_THINK, THINK
 
 FOUR = {"A": "red apple", "B": "green pear", "C": "A pretty girl", "D": "12"}
 BOX = (0.2, 0.4, 0.3, 0.6)
@@ -87,6 +88,8 @@ TEXTS = [
     ("12。", 1, 1),
     (r"\boxed{12}", 1, 1),
     (r"$\boxed{\text{12}}$", 1, 1),
+    (r"\boxed{13} or \boxed{12}", 0, 0),  # a box with something beside it is not the whole answer
+    (r"\boxed{12} or {13}", 0, 0),
     ("◁think▷7 + 5 = 12◁/think▷12", 1, 1),
     ("◁think▷◁/think▷12", 1, 1),
     ("so ◁think▷a◁/think▷12", 1, 0),  # the thought begins late
@@ -294,36 +297,8 @@ def test_a_point_written_by_python_comes_back(x: float, y: float, form: str) -> 
     assert only_point(form.format(x, y)) == point(f"here: {form.format(x, y)} ok") == (x, y)
 
 
-PIECES = [
-    "9" * 40,
-    "1,",
-    "0.",
-    "[",
-    "(",
-    "{",
-    "x=",
-    "y=",
-    "x = ",
-    " ",
-    "\n",
-    "A ",
-    "not ",
-    "\\boxed{",
-    "}",
-    "答案",
-    "1/",
-    "answer is ",
-    "\\frac{",
-    "◁think▷",
-    "◁/think▷",
-    "-",
-    "%",
-    "(0.1, ",
-    "'",
-    "B",
-    "1 e",
-    "，",
-]
+MARKS = ["1,", "0.", "[", "(", "{", "}", "x=", "y=", "\\boxed{", "\\frac{", "答案", "1/", THINK, END_THINK, "-", "%"]
+PIECES = ["9" * 40, " ", "\n", "x = ", "A ", "not ", "1 e", "answer is ", "(0.1, ", "'", "B", "\uff0c", *MARKS]
 
 
 @pytest.mark.parametrize("seed", range(4))

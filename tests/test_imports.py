@@ -19,7 +19,7 @@ FLOORS = [
     {"errors", "files", "sample", "configs", "provenance"},
     {"model"},
     {"processor"},
-    {"load", "inference", "answers"},
+    {"loading", "inference", "answers"},
     {"world"},
     {"data"},
     {"optim"},

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from minikimi.configs import settings
-from minikimi.data.forms import encoder
+from minikimi.data.forms import encode
 from minikimi.errors import UserError
 from minikimi.files import SHIPPED, read_json
 from minikimi.model.checkpoint import load_language_model
@@ -83,7 +83,7 @@ def test_the_shipped_language_model_answers_what_it_is_told() -> None:
     world, right = PictureWorld(99, "held_out", {"click": 1, "table": 1, "order": 1, "pages": 1}), 0
     for i in range(20):
         steps = world[i].solution or world[i].answer  # whether it works a question out is free, and so the first word
-        told = encoder("told", processor)(replace(world[i], caption="", answer=steps, solution="", more=[]))
+        told = encode(processor, replace(world[i], caption="", answer=steps, solution="", more=[]), "told")
         tail = len(processor.tokenizer.encode(f" {steps}.")) - 1
         with torch.inference_mode():
             chosen = model(told.input_ids, cu_seqlens=torch.tensor([0, len(told.input_ids)])).logits.argmax(-1)

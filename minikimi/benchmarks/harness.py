@@ -32,7 +32,7 @@ from minikimi.evaluation.ask import fits, generate
 from minikimi.evaluation.facts import results_directory
 from minikimi.evaluation.statistics import bootstrap
 from minikimi.files import CONFIGS, write_json
-from minikimi.load import load
+from minikimi.loading import load
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Encoded, Processor
 from minikimi.processor.text.chat import THINK

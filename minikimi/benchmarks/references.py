@@ -59,7 +59,7 @@ def texts(values: list[str], where: str, name: str) -> list[str]:
     return values
 
 
-def mmmu(row: Row, where: str) -> tuple[list[str], str | list[str]]:
+def mmmu(row: Row, where: str) -> tuple[list[str], Any]:
     """(options, letter), or for an open question ([], references)."""
     options = written_list(row.get("options") or [], where, "options")
     answer = field(row, "answer", where)

@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from minikimi.load import load
+    from minikimi.loading import load
     from minikimi.processor.images.open_image import open_image
 
     image = open_image(options.image)  # before the model, so that a bad path answers at once

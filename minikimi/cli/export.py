@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import torch
 
-    from minikimi.load import load
+    from minikimi.loading import load
     from minikimi.report.card import write_card
 
     if not options.directory or Path(options.directory).exists():

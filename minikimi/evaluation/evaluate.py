@@ -53,7 +53,7 @@ from minikimi.evaluation.overview import draw_overview
 from minikimi.evaluation.scaling import test_time_scaling
 from minikimi.evaluation.settings import Settings, settings
 from minikimi.files import write_json
-from minikimi.load import load
+from minikimi.loading import load
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.provenance import commit, machine

@@ -41,7 +41,7 @@ class Request:
 
     prompt: Encoded
     max_new_tokens: int = 64
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     stop_ids: Sequence[int] | None = None
     stop_texts: Sequence[str] = ()
     candidates_wanted: int = 0
@@ -119,7 +119,7 @@ def pictures(prompt: Encoded, media: int) -> list[Picture]:
     found, begin = [], 0
     for grid, count in zip(prompt.grid_hws, patches, strict=True):
         pixels = prompt.pixel_values[begin : begin + count]
-        content = np.ascontiguousarray(pixels.to("cpu", torch.float32).numpy())
+        content = pixels.to("cpu", torch.float32).numpy().tobytes()
         salt = np.array(grid.tolist(), dtype=np.int64).tobytes()
         name = hashlib.blake2b(content, digest_size=8, salt=salt).digest()
         found.append(Picture(name, pixels, grid[None], places[begin // 4 : (begin + count) // 4]))

@@ -85,16 +85,17 @@ class Runner:
         self.temperature[slot], self.top_p[slot] = sampling.temperature, sampling.top_p
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` entries of a slot to another."""
+        """Copy the first `length` entries of a slot to another, which then holds these."""
         for layer in self.cache.layers:
             layer[target, :length] = layer[source, :length]
         if self.recorder.routers:
             self.experts[target, :length] = self.experts[source, :length]
+        self.cache.lengths[target] = length
 
     def move(self, source: int, target: int, length: int) -> None:
         """Let a running slot go on in another row."""
         self.copy(source, target, length)
-        for state in (self.cache.lengths, self.token, self.temperature, self.top_p):
+        for state in (self.token, self.temperature, self.top_p):
             state[target] = state[source]
         self.cache.lengths[source] = 0
 

@@ -2,8 +2,8 @@
 
 Each function here is a plain torch reference, readable and used on CPU, and hands over to a Triton kernel of the same
 meaning where that pays: on CUDA with Triton installed. `MINIKIMI_KERNELS=torch|triton` overrides the choice (on CPU,
-`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. Shape letters: T
-tokens, P patches, H heads, d head width, R latent rank, E experts, K experts per token.
+`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. The shape letters are
+those of `minikimi/model/__init__.py`.
 """
 
 from __future__ import annotations
@@ -162,17 +162,28 @@ def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tenso
         run = kernel("moe.decode", "moe_decode") if decoding else kernel("moe.experts", "moe_experts")
         return run(x_low, indices, weights, *experts).to(x.dtype)
     top_k, num_experts = indices.shape[1], len(gate_up_proj)
+    if not torch.is_grad_enabled() and num_experts <= indices.numel() and len(x) <= 2 * num_experts:
+        return _every_expert(x, indices, weights, gate_up_proj, down_proj)
     order = indices.flatten().argsort(stable=True)  # (T*K,) slots, expert by expert
     token = order // top_k
     counts = torch.bincount(indices.flatten(), minlength=num_experts).tolist()
     by_expert = x.index_select(0, token).split(counts)
-    outputs = []
+    outputs = [x[:0]]  # so that no token at all gives an empty result
     # unbind, not gate_up_proj[e]: the gradient of each index would be a whole stack, zero but for one expert
     for rows, w_gate_up, w_down in zip(by_expert, gate_up_proj.unbind(), down_proj.unbind(), strict=True):
-        gate, up = F.linear(rows, w_gate_up).chunk(2, dim=-1)
-        outputs.append(F.linear(F.silu(gate) * up, w_down))
+        if len(rows):
+            gate, up = F.linear(rows, w_gate_up).chunk(2, dim=-1)
+            outputs.append(F.linear(F.silu(gate) * up, w_down))
     y = torch.cat(outputs) * weights.flatten()[order, None]
     return torch.zeros_like(x, dtype=y.dtype).index_add(0, token, y).to(x.dtype)
+
+
+def _every_expert(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
+    """`moe_experts` for a few tokens that need most experts: each of them sees every token, all at once."""
+    gate, up = (x @ gate_up_proj.transpose(1, 2)).chunk(2, dim=-1)  # (E, T, F) each
+    y = (F.silu(gate) * up) @ down_proj.transpose(1, 2)  # (E, T, D)
+    share = weights.new_zeros(len(x), len(gate_up_proj)).scatter_(1, indices, weights)
+    return torch.einsum("te,etd->td", share.to(y.dtype), y).to(x.dtype)
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, ignore_index: int = -100) -> Tensor:

@@ -94,7 +94,7 @@ def test_asked_to_think_the_opening_is_written_and_the_thought_not_scored(
     monkeypatch.setattr(harness, "generate", lambda *args: rooms.append(args[3]) or said(*args))
     result = run_benchmark(MODEL, PROCESSOR, "mmmu", made(tmp_path, "mmmu"), None, "think")
     opening = PROCESSOR.tokenizer.encode(THINK)
-    assert all(prompt.ids[-len(opening) :] == opening for prompt in prompts)
+    assert all(prompt.input_ids[-len(opening) :].tolist() == opening for prompt in prompts)
     assert [line["strict"] for line in result["items"]] == [1, 1, 1, 1, 0]  # the last never ends its thinking
     assert result["items"][0]["output"] == f"{THINK}(A) or so{END_THINK}B"
     assert rooms == [1024] and (result["form"], result["max_new_tokens"]) == ("think", 1024)
@@ -211,6 +211,7 @@ def test_a_bad_reference_is_found_before_anything_is_asked(tmp_path: Path, monke
     lines = (tmp_path / "rows.jsonl").read_text().splitlines()
     (tmp_path / "rows.jsonl").write_text("\n".join([*lines[:4], lines[4].replace('["Ann Lee", "no. 4"]', "[]")]) + "\n")
     prompts = answering(monkeypatch, ["Ann Lee"] * 5)
+    monkeypatch.setattr(harness, "AT_ONCE", 1)
     with pytest.raises(UserError, match=r"infovqa, rows\.jsonl, row 4: answers is '\[\]', expected at least one text"):
         run_benchmark(MODEL, PROCESSOR, "infovqa", tmp_path, None)
     assert prompts == []

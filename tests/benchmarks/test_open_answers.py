@@ -21,6 +21,7 @@ from minikimi.benchmarks.open_answers import candidates, score_open
         ("It is a hotdog", ["dog"], 1, 0),  # contained even within a word: the official leniency
         ("It is grey", ["g"], 0, 0),  # but a single letter is padded
         ("dog", ["cat", "dog"], 1, 1),
+        (r"\boxed{12} is not far from 5", ["12"], 0, 0),  # the law reads 12, the program does not: strict is both
         ("The answer is \uff11\uff12", ["12"], 1, 1),  # the program's numbers may be full-width, and the law's
         ("The answer is −12", ["12"], 1, 0),  # officially the minus sign is lost
         ("I have 12 of them, so the answer is 5", ["12"], 0, 0),

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from minikimi.data.forms import encoder
+from minikimi.data.forms import check_form
 from minikimi.errors import UserError
-from minikimi.processor.processor import Processor
 from minikimi.training.stages import BEFORE_LONG, LONG, ROWS, STAGES, chosen, stage_help, start_directory
 
 # Kimi-VL report (arXiv 2504.07491), figure 4 and sections 2.3, 2.4: the order in which a model grows.
@@ -30,7 +29,7 @@ def test_a_model_is_scored_exactly_where_it_can_be_asked() -> None:
     for stage in ROWS:
         assert ("scores" in stage.after) == (stage.asked_as is not None), stage.name
         if stage.asked_as:
-            encoder(stage.asked_as, Processor.small())  # raises for a form that does not exist
+            check_form(stage.asked_as)  # raises for a form that does not exist
 
 
 def test_a_whole_run_begins_after_the_text_stage_where_there_is_a_language_model() -> None:

@@ -1,10 +1,13 @@
 """`load` takes a shipped name, a run, a stage of it, or an official directory; so do both `from_pretrained`."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+import minikimi
 from minikimi import KimiVL, Processor, UserError, load
 
 
@@ -41,3 +44,9 @@ def test_what_is_no_model_is_named(run: Path) -> None:
     (run / "model" / "preprocessor_config.json").unlink()
     with pytest.raises(UserError, match=r"preprocessor_config\.json: not found"):
         load(run)
+
+
+def test_the_name_is_the_function_whatever_was_imported_before() -> None:
+    code = "import minikimi.loading; from minikimi import load, KimiVL; assert callable(load) and callable(KimiVL)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert not {name for name in minikimi.HOMES if (Path(minikimi.__file__).parent / f"{name}.py").exists()}
