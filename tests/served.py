@@ -16,7 +16,7 @@ import uvicorn
 from minikimi.cli.serve import draw, listen
 from minikimi.inference.engine import Engine
 from minikimi.inference.server import Limits, build_app
-from minikimi.load import load
+from minikimi.loading import load
 
 QUESTION = [{"role": "user", "content": "Calculate 12 + 5."}]
 WAIT = 30.0

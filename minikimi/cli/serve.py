@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
     from minikimi.inference.engine import Engine
     from minikimi.inference.server import build_app
-    from minikimi.load import load
+    from minikimi.loading import load
 
     try:
         device = torch.device(options.device)
