@@ -32,7 +32,7 @@ def picture(url: Any) -> dict[str, Any]:
         (picture("/etc/passwd"), "no file read"),
         (picture("data:text/plain;base64,QUJD"), "data:image/png"),
         (picture("data:image/png;base64,QUJD"), "not an image of a known kind"),
-        (picture("data:image/png;base64,Q*"), "not base64"),
+        (picture("data:image/png;base64,QU*JD"), "not base64"),
         (picture(None), "data:image/png"),
         (message({"type": "image", "image": "/etc/passwd"}), "image_url"),
         (message({"type": "text", "text": "\ud800"}), "lone surrogate"),
