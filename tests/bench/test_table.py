@@ -22,8 +22,8 @@ def test_every_case_agrees_with_its_peer(rows: dict[str, table.Row]) -> None:
 
 
 def test_generation_is_compared_token_by_token(rows: dict[str, table.Row]) -> None:
-    assert rows["generation"].difference == 0.0
-    case = cases.generation("nano")
+    assert rows["generation-8"].difference == 0.0
+    case = cases.generation("nano", 8)
     ids = case.ours()["ids"]
     assert ids.shape == (16, 48)  # no sequence ended early, so both sides did all the work
     assert len(ids.unique()) > 16  # and the model does not repeat one token for ever
@@ -60,7 +60,7 @@ def test_generation_from_another_model_fails(monkeypatch: pytest.MonkeyPatch) ->
 
     make = peers.text_peer
     monkeypatch.setattr(peers, "text_peer", other)
-    assert table.measure(cases.generation("nano"), 1).status == "FAILED"
+    assert table.measure(cases.generation("nano", 8), 1).status == "FAILED"
 
 
 def test_unmasked_padding_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from tiny_models import EOS, MEDIA, random_images, random_text, text_with_images
 from minikimi.errors import UserError
 from minikimi.inference.engine import Engine
 from minikimi.inference.request import CANCELLED, LENGTH, STOP, Request
+from minikimi.inference.runner import Piece
 from minikimi.inference.sampling import Sampling
 from minikimi.processor.processor import Encoded
 
@@ -118,7 +119,12 @@ def test_answers_to_one_prompt_read_it_once(monkeypatch: pytest.MonkeyPatch) -> 
     engine = Engine(tiny_model(3), slots=8, capacity=64)
     read: list[int] = []
     prefill = engine.runner.prefill
-    monkeypatch.setattr(engine.runner, "prefill", lambda ps: (read.extend(len(p.ids) for p in ps), prefill(ps)))
+
+    def noted(pieces: list[Piece]) -> None:
+        read.extend(len(piece.ids) for piece in pieces)
+        prefill(pieces)
+
+    monkeypatch.setattr(engine.runner, "prefill", noted)
     engine.run([Request(encoded(random_text(12)), 5, Sampling(1.0, seed=i)) for i in range(8)])
     assert read == [11]
 

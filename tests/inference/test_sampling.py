@@ -14,8 +14,7 @@ EVEN = (torch.arange(40_000, dtype=torch.float64) + 0.5) / 40_000
 
 def chosen(temperature: float, top_p: float, logits: Tensor, uniform: Tensor, banned: Tensor = ALLOWED) -> tuple:
     n = len(uniform)
-    full = [torch.full((n,), value) for value in (temperature, top_p)]
-    return choose(logits.expand(n, -1), *full, uniform, banned)
+    return choose(logits.expand(n, -1), torch.full((n,), temperature), torch.full((n,), top_p), uniform, banned)
 
 
 def frequencies(temperature: float, top_p: float, probs: list[float], banned: Tensor = ALLOWED) -> list[float]:
