@@ -69,7 +69,7 @@ def look(
     `layer` and `head` choose whose attention; None takes the mean over all of them. Raises `ValueError` for an empty
     answer and for a layer or head that does not exist.
     """
-    attentions = [layer.self_attn for layer in model.language_model.model.layers]  # type: ignore[union-attr]
+    attentions = [m for m in model.language_model.modules() if isinstance(m, LatentAttention)]  # in order
     heads = model.config.text_config.num_attention_heads
     for name, number, there in (("layer", layer, len(attentions)), ("head", head, heads)):
         if number is not None and not 0 <= number < there:
@@ -83,7 +83,7 @@ def look(
     weights = torch.zeros(len(answer), total, device=device)
 
     def note(attention: Any, inputs: tuple[Tensor, ...], output: Any) -> None:
-        of_heads = attention_weights(attention, *inputs[:3], asking)
+        of_heads = attention_weights(attention, inputs[0], inputs[1], inputs[2], asking)
         weights.add_((of_heads.mean(dim=1) if head is None else of_heads[:, head]) / len(chosen))
 
     handles = [attention.register_forward_hook(note) for attention in chosen]

@@ -40,8 +40,7 @@ def read_lens_request(values: Any) -> LensRequest:
         raise Refusal(f"boxes: give at most {MAX_BOXES} lists [left, top, right, bottom], 0 to 1", param="boxes")
     layer, head = fields.whole("layer", -1, 1000, -1), fields.whole("head", -1, 1000, -1)
     fields.end()
-    chosen = (None if number < 0 else number for number in (layer, head))
-    return LensRequest(messages, pictures, ids, *chosen, boxes)
+    return LensRequest(messages, pictures, ids, None if layer < 0 else layer, None if head < 0 else head, boxes)
 
 
 def _is_box(box: Any) -> bool:

@@ -126,7 +126,6 @@ class Scheduler:
             self.runner.copy(slot.row, place.row, slot.read)
             self.table[place.row] = self.table[slot.row]
             place.length = place.read = slot.read
-            self.runner.cache.lengths[place.row] = slot.read  # or idle slots of a step would write over its entries
             place.freed = slot.freed
 
     def read_chunk(self) -> None:

@@ -26,7 +26,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as WebRequest
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from minikimi.errors import UserError
@@ -76,7 +76,7 @@ class Server:
 
     def app(self) -> Starlette:
         files = [("/", "index.html"), ("/page.css", "page.css"), ("/page.js", "page.js"), ("/lens.js", "lens.js")]
-        routes = [Route(path, self.handler(self.file(name), public=True)) for path, name in files]
+        routes: list[BaseRoute] = [Route(path, self.handler(self.file(name), public=True)) for path, name in files]
         routes += [
             Route("/health", self.handler(self.health, public=True)),
             Route("/v1/models", self.handler(self.models)),

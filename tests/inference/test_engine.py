@@ -215,14 +215,3 @@ def test_wrong_books_are_noticed() -> None:
     engine.scheduler.slots[0].length += 1
     with pytest.raises(RuntimeError, match="lengths differ from the device's"):
         engine.self_check()
-
-
-def test_a_beginning_that_makes_room_stays_whole() -> None:
-    # The first prompt moves to slot 1 when the second takes slot 0; then a third runs beyond it and steps over it.
-    engine, first = Engine(tiny_model(), slots=3, capacity=128), encoded(random_text(30, 1))
-    engine.run([Request(first, 4)])
-    engine.run([Request(encoded(random_text(30, 2)), 4)])
-    engine.run([Request(encoded(random_text(30, seed)), 4) for seed in (3, 4, 5)])
-    engine.run([again := Request(first, 4)])
-    Engine(tiny_model(), slots=1, capacity=128).run([alone := Request(first, 4)])
-    assert again.ids == alone.ids
