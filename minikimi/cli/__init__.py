@@ -20,10 +20,11 @@ from minikimi.cli.findings import FINDINGS
 from minikimi.cli.lab import LAB
 from minikimi.cli.long2short import LONG2SHORT
 from minikimi.cli.parser import parse
+from minikimi.cli.serve import SERVE
 from minikimi.cli.train import TRAIN
 from minikimi.errors import UserError, one_line
 
-VERBS = (TRAIN, EVALUATE, CHAT, DATA, BENCH, FINDINGS, LONG2SHORT, EXPORT, LAB, DOCTOR)  # as the help lists them
+VERBS = (TRAIN, EVALUATE, CHAT, SERVE, DATA, BENCH, FINDINGS, LONG2SHORT, EXPORT, LAB, DOCTOR)  # as the help lists them
 
 
 def main(argv: Sequence[str] | None = None) -> int:
