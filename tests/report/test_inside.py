@@ -1,8 +1,6 @@
-"""What the report is made of: reading curves, choosing conversations, looking into the eye."""
+"""A look inside MoonViT: attention, patches to look from, positions."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,68 +10,7 @@ from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.patches import image_cu_seqlens
 from minikimi.model.rope import rotary_2d
 from minikimi.processor.images.processing import ImageProcessor
-from minikimi.report import figures, inside, runfiles
-from minikimi.report.page import count, heat_cell, percent
-from minikimi.report.samples import raw_output
-
-
-def test_empty_cells_are_left_out_of_a_curve(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.csv"
-    path.write_text("step,loss,lr\n1,3.5,\n1,,0.1\n2,2.5,\n2,,0.2\n3,nan,\n4,2")  # the last line is cut
-    columns = runfiles.read_columns(path)
-    assert runfiles.curve(columns, "loss") == ([1.0, 2.0, 4.0], [3.5, 2.5, 2.0])
-    assert runfiles.curve(columns, "lr") == ([1.0, 2.0], [0.1, 0.2])
-    assert runfiles.curve(columns, "absent") == ([], [])
-
-
-def test_cut_rollouts_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "rl").mkdir()
-    (tmp_path / "rl" / "rollouts.jsonl").write_text('{"iteration": 0}\n[1]\n{"iteration": 1, "tas')
-    assert runfiles.read_rollouts(tmp_path) == [{"iteration": 0}]
-
-
-@pytest.mark.parametrize("value", ["0.5", None, True, float("nan"), [0.5], {}])
-def test_only_finite_numbers_are_numbers(value: object) -> None:
-    assert runfiles.number(value) is None and percent(value) == ""
-    assert runfiles.number(0) == 0 and percent(0.724) == "72%"
-
-
-def test_smoothing_starts_at_the_first_value_and_keeps_a_constant() -> None:
-    assert figures.smooth([4.0, 4.0, 4.0]) == pytest.approx([4.0, 4.0, 4.0])
-    assert figures.smooth([1.0, 2.0], weight=0.5) == pytest.approx([1.0, (0.25 * 1 + 0.5 * 2) / 0.75])
-
-
-def test_violation_is_the_busiest_expert_over_the_even_share() -> None:
-    # Layer 1 ends at 3 : 1 for two experts; counts and shares give the same.
-    columns = {"step": [1, 1, 9, 9], "layer": [0, 1, 0, 1], "a": [0.9, 0.9, 0.5, 3.0], "b": [0.1, 0.1, 0.5, 1.0]}
-    assert figures.violation(columns) == pytest.approx({0: 0.0, 1: 0.5})
-
-
-def test_titles_are_no_mathematics() -> None:
-    columns = {"step": [1.0, 2.0], "loss_$x": [1.0, 2.0]}
-    assert figures.curve_figure(columns, "loss_$x", "#000000").startswith(b"\x89PNG")
-
-
-def test_numbers_in_words() -> None:
-    assert [count(n) for n in (7, 1500, 5_280_000, 16_407_656_048)] == ["7", "1.5 k", "5.3 M", "16.4 B"]
-
-
-def test_a_dark_cell_has_white_ink() -> None:
-    assert "color:#fff" in heat_cell(0.9, 1.0, percent) and "color:inherit" in heat_cell(0.2, 1.0, percent)
-    assert "rgba(42,111,219,1.00)" in heat_cell(7.0, 2.0, percent) and "0.06" in heat_cell(-1.0, 1.0, percent)
-
-
-@pytest.mark.parametrize(
-    ("raw", "html"),
-    [
-        ("42", ""),  # nothing that the answer does not say
-        ("so 42", "<pre>so 42</pre>"),
-        ("◁think▷6 x 7◁/think▷42", '<pre><span class="think">◁think▷6 x 7◁/think▷</span>42</pre>'),
-        ("◁think▷6 x", '<pre><span class="think">◁think▷6 x</span></pre>'),  # cut by the limit
-    ],
-)
-def test_thinking_is_set_off(raw: str, html: str) -> None:
-    assert raw_output({"raw": raw, "answer": "42"}) == html
+from minikimi.report import inside
 
 
 @pytest.fixture(scope="module")
