@@ -10,17 +10,9 @@ from .routing import RoutingPlan
 
 @triton.jit
 def _combine_kernel(
-    y,
-    weight_of_slot,
-    row_of_slot,
-    out,
-    num_tokens,
-    D: tl.constexpr,
-    TOP_K: tl.constexpr,
-    WEIGHTED: tl.constexpr,
-    BLOCK_T: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-):
+    y, weight_of_slot, row_of_slot, out, num_tokens,
+    D: tl.constexpr, TOP_K: tl.constexpr, WEIGHTED: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
     """Gather the TOP_K rows of BLOCK_T tokens and add them in fp32, in the order of k."""
     token = tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)
     cols = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)

@@ -52,17 +52,9 @@ def _decode_up_kernel(
 
 @triton.jit
 def _decode_down_kernel(
-    a,
-    topk_idx,
-    topk_weight,
-    w,
-    out,
-    D: tl.constexpr,
-    F: tl.constexpr,
-    TOP_K: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-):
+    a, topk_idx, topk_weight, w, out,
+    D: tl.constexpr, F: tl.constexpr, TOP_K: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
+):  # fmt: skip
     token = tl.program_id(0)
     n = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
     total = tl.zeros([BLOCK_N, BLOCK_K], tl.float32)

@@ -16,22 +16,10 @@ from .tiles import as_operand, choose_tile, find_tile, halves, has_tma, load_blo
 
 @triton.jit
 def _down_backward_kernel(
-    grad_out,
-    w,
-    h,
-    weight_of_slot,
-    dh,
-    wa,
-    dweight_parts,
-    plan,
-    num_w_rows,
-    D: tl.constexpr,
-    F: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
+    grad_out, w, h, weight_of_slot, dh, wa, dweight_parts, plan, num_w_rows,
+    D: tl.constexpr, F: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
     TMA: tl.constexpr,
-):
+):  # fmt: skip
     """Tiles of dA' = dO[token] @ W_down[e], and everything that needs them while they are still in registers."""
     num_f: tl.constexpr = (F + BLOCK_N - 1) // BLOCK_N
     total = tl.load(plan.num_tiles) * num_f

@@ -20,21 +20,10 @@ from .tiles import as_operand, choose_tile, find_tile, has_tma, load_block, pers
 
 @triton.jit
 def _multiply_rows_kernel(
-    a,
-    w,
-    out,
-    plan,
-    num_rows,
-    num_w_rows,
-    N: tl.constexpr,
-    K: tl.constexpr,
-    TRANSPOSED: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-    TMA_A: tl.constexpr,
-    TMA_W: tl.constexpr,
-):
+    a, w, out, plan, num_rows, num_w_rows,
+    N: tl.constexpr, K: tl.constexpr, TRANSPOSED: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr, TMA_A: tl.constexpr, TMA_W: tl.constexpr,
+):  # fmt: skip
     """Tiles of out = a @ W[e]^T (TRANSPOSED, W stored (N, K)) or a @ W[e] (W stored (K, N))."""
     num_n: tl.constexpr = (N + BLOCK_N - 1) // BLOCK_N
     total = tl.load(plan.num_tiles) * num_n
@@ -81,20 +70,10 @@ def multiply_rows(a: torch.Tensor, w: torch.Tensor, plan: RoutingPlan, *, transp
 
 @triton.jit
 def _weight_gradient_kernel(
-    left,
-    right,
-    out,
-    plan,
-    num_rows,
-    M: tl.constexpr,
-    N: tl.constexpr,
-    GATHER_LEFT: tl.constexpr,
-    ACCUMULATE: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-    TMA: tl.constexpr,
-):
+    left, right, out, plan, num_rows,
+    M: tl.constexpr, N: tl.constexpr, GATHER_LEFT: tl.constexpr, ACCUMULATE: tl.constexpr, BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, TMA: tl.constexpr,
+):  # fmt: skip
     """One (BLOCK_M, BLOCK_N) tile of dW[e]; the sum runs over the rows of expert e, BLOCK_K at a time."""
     num_m: tl.constexpr = (M + BLOCK_M - 1) // BLOCK_M
     num_n: tl.constexpr = (N + BLOCK_N - 1) // BLOCK_N

@@ -16,19 +16,10 @@ from .tiles import as_operand, choose_tile, find_tile, halves, has_tma, load_gat
 
 @triton.jit
 def _up_swiglu_kernel(
-    x,
-    w,
-    h,
-    a,
-    plan,
-    D: tl.constexpr,
-    F: tl.constexpr,
-    SAVE_H: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-    TMA: tl.constexpr,
-):
+    x, w, h, a, plan,
+    D: tl.constexpr, F: tl.constexpr, SAVE_H: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr, TMA: tl.constexpr,
+):  # fmt: skip
     """Gate and up columns f : f + BLOCK_N of a row tile, side by side in one product of 2 BLOCK_N columns.
 
     One wide product reads every X slice from shared memory once; two products of half the width read it twice.

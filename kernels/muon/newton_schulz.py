@@ -117,6 +117,11 @@ def _tile(size: int, largest: int) -> int:
     return min(largest, max(16, triton.next_power_of_2(size)))
 
 
+def _largest(x: torch.Tensor) -> int:
+    """Side of a tile: cards before Hopper multiply from registers, which hold no 128 x 128 sums for four warps."""
+    return 128 if card(x.device).has_large_shared_memory else 64
+
+
 def symmetric_product(
     a: torch.Tensor,
     b: torch.Tensor,
@@ -132,7 +137,7 @@ def symmetric_product(
     batch, n, depth = a.shape
     out = a.new_empty(batch, n, n)
     words = a.element_size() // 2  # fp32 tiles must be half as deep to fit
-    block, block_k = _tile(n, 128), _tile(depth, 64 // words)
+    block, block_k = _tile(n, _largest(a)), _tile(depth, 64 // words)
     side = triton.cdiv(n, block)
     per_matrix = side * (side + 1) // 2
     operand, square = [1, block, block_k], [1, block, block]
@@ -150,7 +155,7 @@ def product(a: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     batch, n, m = x.shape
     out = torch.empty_like(x)
     words = x.element_size() // 2
-    block_m, block_n, block_k = _tile(n, 128), _tile(m, 256 // words), _tile(n, 64 // words)
+    block_m, block_n, block_k = _tile(n, _largest(x)), _tile(m, 2 * _largest(x) // words), _tile(n, 64 // words)
     tiles_n = triton.cdiv(m, block_n)
     per_matrix = triton.cdiv(n, block_m) * tiles_n
     tiles = batch * per_matrix
