@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tiny_models import random_images, random_text, text_with_images
+from tiny_models import EOS, random_images, random_text, text_with_images
 
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Encoded
 from minikimi.rl.batch import RolloutBatch
 from minikimi.rl.engine import RolloutEngine
 from minikimi.rl.problems import ProblemPool
+from minikimi.rl.response import STOP, Group, Response
 from minikimi.rl.rewards import reward
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.sample import Sample, question_and_answer
 
 LETTERS = string.ascii_letters + "01234567"  # the 60 ordinary ids of the tiny models
+EXACT = RolloutSettings(rewards={"exact": 1.0})
 
 
 class LetterTokenizer:
@@ -94,3 +96,12 @@ def same(a: RolloutBatch, b: RolloutBatch) -> bool:
         torch.equal(value, vars(b)[name]) for name, value in vars(a).items() if isinstance(value, torch.Tensor)
     )
     return tensors and a.inner == b.inner and numbers[0] == numbers[1]
+
+
+def group(*texts: str, ends: dict[int, str] | None = None) -> Group:
+    """Responses to `aa`, all of them ended by a stop token unless `ends` says otherwise."""
+    responses = [Response((i,)) for i in range(len(texts))]
+    for i, text in enumerate(texts):
+        responses[i].ids = [LETTERS.index(c) for c in text] + [EOS]
+        responses[i].end = (ends or {}).get(i, STOP)
+    return Group(1, Questions()[1], prompts()[1], responses)

@@ -1,4 +1,4 @@
-"""Whole runs: kill -9 in reinforcement learning and resume to the same bits; rejection sampling; the commands."""
+"""Whole runs: kill -9 in reinforcement learning and resume to the same bits; the command."""
 
 import csv
 import json
@@ -14,17 +14,6 @@ import torch
 from safetensors.torch import load_file
 
 from minikimi.cli import main
-from minikimi.data.forms import prompt
-from minikimi.inference.request import STOP
-from minikimi.model.kimi_vl import KimiVL
-from minikimi.processor.processor import Processor
-from minikimi.rl.passk import sample_groups
-from minikimi.rl.preferences import DirectPreference, Pair, pair_batch, train_dpo
-from minikimi.rl.rejection import VERIFIED, solved, verified_solutions
-from minikimi.rl.response import Response
-from minikimi.rl.rollout_settings import RolloutSettings
-from minikimi.sample import Sample
-from minikimi.world import PictureWorld
 
 # Responses of up to 64 tokens in segments of 24, so that a checkpoint holds unfinished ones. An untrained model stops
 # with one token in 500, so some responses are shorter than others: that is what is learnt from.
@@ -42,6 +31,7 @@ def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_killed_in_rl_and_resumed_gives_the_same_bits(left_alone: Path, tmp_path: Path) -> None:
     """Checkpoints come every 2 steps; the kill falls after the 7th."""
     killed = tmp_path / "killed"
@@ -71,6 +61,7 @@ def read(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_did(left_alone: Path) -> None:
     """One row a step with the columns of rollouts and loss; weights moved; some responses waited for a next segment."""
     rows = read(left_alone)
@@ -90,69 +81,10 @@ def test_checkpoints_must_fall_between_iterations(tmp_path: Path, capsys: pytest
     assert "checkpoint_every 3 must be a multiple of inner_steps 2" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_validation_on_held_out_problems(tmp_path: Path) -> None:
     """Every second iteration: pass@1 and pass@k stand in the log, from the model as it was then."""
     few = ["--trainer.max_steps=4", "--data.validate_every=2", "--data.validate_problems=2"]
     assert main([*COMMAND[3:], "--run", str(tmp_path / "run"), *few]) == 0
     rows = read(tmp_path / "run")
     assert all(0 <= float(row["pass@1"]) <= float(row["pass@k"]) <= 1 for row in rows[:2])
-
-
-@pytest.fixture(scope="module")
-def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model directory."""
-    directory = tmp_path_factory.mktemp("nano")
-    torch.manual_seed(0)
-    Processor.small().save_pretrained(directory)
-    KimiVL.from_preset("nano").save_pretrained(directory)
-    return directory
-
-
-def test_solved_keeps_verified_thoughts_only(nano: Path) -> None:
-    """Responses are forged: a right one, a shorter right one, and wrong ones in which the answer merely occurs."""
-    model, processor = KimiVL.from_pretrained(nano), Processor.small()
-    world = PictureWorld(3, "train", {"number": 1.0})
-    settings = RolloutSettings(samples=2, max_new_tokens=4, rewards=VERIFIED)
-    group = sample_groups(model, processor, [world[0]], settings, (0,), "◁think▷")[0]
-    answer = world[0].answer
-
-    def forged(text: str, right: float) -> Response:
-        return Response((0,), processor.tokenizer.encode(text), end=STOP, parts={"exact": right, "format": right})
-
-    group.responses = [
-        forged(f"◁think▷not {answer}◁/think▷no", 0.0),
-        forged(f"◁think▷it is long, so {answer}◁/think▷{answer}", 1.0),
-        forged(f"◁think▷{answer}◁/think▷{answer}", 1.0),
-    ]
-    assert solved([group], processor, shortest=False)[0].solution == f"it is long, so {answer}"
-    assert solved([group], processor, shortest=True)[0].solution == answer
-    group.responses = group.responses[:1]
-    assert solved([group], processor, shortest=True) == []
-
-
-def test_responses_begin_with_the_opening_and_it_is_not_learnt(nano: Path) -> None:
-    model, processor = KimiVL.from_pretrained(nano), Processor.small()
-    world = PictureWorld(3, "train", {"number": 1.0})
-    settings = RolloutSettings(samples=2, max_new_tokens=12, rewards=VERIFIED)
-    opening = processor.tokenizer.encode("◁think▷")
-    for r in sample_groups(model, processor, [world[0], world[1]], settings, (0,), "◁think▷")[1].responses:
-        assert r.ids[: len(opening)] == opening and r.start == len(opening) and len(r.ids) <= 12
-    found = verified_solutions(model, processor, world, problems=2, samples=2, max_new_tokens=12)
-    assert all(isinstance(s, Sample) and s.solution for s in found)
-
-
-def test_dpo_trains_a_model_directory(nano: Path) -> None:
-    """Forged pairs; the weights move and the answer preferred becomes more likely than the other."""
-    processor, world = Processor.small(), PictureWorld(3, "train", {"number": 1.0})
-    pairs = []
-    for i in range(2):
-        short, long = ([*processor.tokenizer.encode(text), 962] for text in ("7", "it is a 7"))
-        responses = [Response((i,), ids, [-6.9] * len(ids), end=STOP) for ids in (short, long)]
-        pairs.append(Pair(prompt(processor, world[i]), *responses))
-    model = train_dpo(str(nano), pairs, steps=3, lr=1e-3, size=2, enable_progress_bar=False)
-    objective = DirectPreference(["language_model"])
-    objective.setup(model)
-    batch = pair_batch(pairs, model.config.media_placeholder_token_id)
-    before = KimiVL.from_pretrained(nano)
-    margins = [float(objective.loss(m, batch).parts["margin"].detach()) for m in (before, model)]
-    assert margins[1] > margins[0] + 0.01

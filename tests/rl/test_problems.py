@@ -1,19 +1,11 @@
 """Which problems are drawn: priorities, levels, filters."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from rl_toys import Questions
 
 from minikimi.errors import UserError
-from minikimi.rl.mirror_descent import MirrorDescent
-from minikimi.rl.passk import PassRates
 from minikimi.rl.problems import ProblemPool, informative, levels_at
-from minikimi.rl.prompts import filter_prompts, worth_training
-from minikimi.rl.rollout_data import RolloutData, check_agreement
-from minikimi.rl.rollout_settings import RolloutSettings
-from minikimi.world import PictureWorld
 
 
 def test_first_draws_follow_one_minus_success() -> None:
@@ -82,24 +74,6 @@ def test_what_teaches_something() -> None:
     assert not informative([1.0, 0.0, 0.0, 0.0], [True, False, False, False], low=0.3)
 
 
-def test_prompt_set_drops_the_easy_the_hopeless_and_the_guessed() -> None:
-    assert worth_training([10, 0, 5, 5, 9, 1], 10, [0, 0, 0, 1, 0, 0]) == [False, False, True, False, True, True]
-
-
-def test_guesses_have_an_empty_thought(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten hot samples, then eight with an empty thought; right 5 of 10 times and never guessed stays."""
-    asked = []
-
-    def rates(model, processor, samples, settings, key, opening=""):
-        asked.append((settings.samples, settings.temperature > 1, opening))
-        return PassRates(settings.samples, [0, 1] if opening else [5, 5], [1.0, 1.0])
-
-    monkeypatch.setattr("minikimi.rl.prompts.pass_rates", rates)
-    kept = filter_prompts(None, None, [Questions()[0], Questions()[1]], RolloutSettings())  # type: ignore[arg-type]
-    assert kept == [True, False]
-    assert asked == [(10, True, ""), (8, False, "◁think▷◁/think▷")]
-
-
 def test_only_what_was_kept_is_drawn() -> None:
     pool = ProblemPool(Questions(8), 8, {0: [1, 2], 5: [2]}, kept=[1, 2, 7])
     assert sorted(pool.draw((0, 0), 8)) == [1, 2, 7] and sorted(pool.draw((5, 0), 8)) == [1, 7]
@@ -108,30 +82,3 @@ def test_only_what_was_kept_is_drawn() -> None:
     assert sorted(pool.draw((0, 0), 8)) == [1, 2, 7]  # all solved: all count alike
     with pytest.raises(UserError, match=r"no problem of the levels \[1\]; the pool has \[2\]"):
         ProblemPool(Questions(8), 8, {0: [1]}, kept=[1, 7]).draw((0, 0), 1)
-
-
-def test_the_prompt_set_is_found_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = RolloutData(1, RolloutSettings(), {"number": 1.0}, pool=5, filter_prompts=True)
-    world = PictureWorld(0, "train", {"number": 1.0})
-    answers = iter([[False, True, False, True, False]])
-    monkeypatch.setattr("minikimi.rl.rollout_data.filter_prompts", lambda *_, **__: next(answers))
-    assert [data.kept(None, world, tmp_path) for _ in range(2)] == [[1, 3]] * 2  # type: ignore[arg-type]
-    (tmp_path / "prompts.json").write_text('{"pool": 5, "kept": []}')
-    with pytest.raises(UserError, match="none of 5 problems is sometimes solved"):
-        data.kept(None, world, tmp_path)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("objective", "settings", "words"),
-    [
-        ({"temperature": 0.7}, {}, "temperature 0.7 of the objective, 1.0 of the rollouts"),
-        ({"replay_routing": True}, {}, "set data.settings.record_experts to true"),
-        ({"temperature": 0.7, "replay_routing": True}, {"temperature": 0.7, "record_experts": True}, ""),
-    ],
-)
-def test_objective_and_rollouts_must_agree(objective: dict, settings: dict, words: str) -> None:
-    pair = MirrorDescent(["language_model"], **objective), RolloutSettings(**settings)
-    if not words:
-        return check_agreement(*pair)
-    with pytest.raises(UserError, match=words):
-        check_agreement(*pair)
