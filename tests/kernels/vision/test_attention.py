@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from minikimi_kernels.common import relative_error
 from minikimi_kernels.vision.attention import split_width, vision_attention, vision_attention_reference
-from minikimi_kernels.vision.rotary import rotate_queries_and_keys
 
 
 def make_inputs(patches, heads, width, device, seed=0):
@@ -68,20 +67,6 @@ def test_matches_torch_attention_of_each_image(device):
     parts = [x.transpose(0, 1).split(lengths, 1) for x in (*rotated, qkv[:, 2])]
     expected = [F.scaled_dot_product_attention(*image) for image in zip(*parts, strict=True)]
     assert relative_error(found, torch.cat(expected, 1).transpose(0, 1)) < 1e-5
-
-
-def test_rotation_keeps_lengths_and_depends_on_the_angle_difference_only(device):
-    """q·k after rotation by a and b equals q·k after rotation by a - b and 0: the property rotary embedding is made
-    for.
-    """
-    torch.manual_seed(0)
-    x = torch.randn(1, 3, 2, 16, device=device).expand(2, -1, -1, -1).contiguous()
-    angles = torch.rand(2, 8, device=device)
-    q, k = rotate_queries_and_keys(x, angles.cos(), angles.sin()).unbind(1)
-    assert torch.allclose(q.norm(dim=-1), x[:, 0].norm(dim=-1))
-    difference = torch.stack([angles[0] - angles[1], torch.zeros_like(angles[0])])
-    q2, k2 = rotate_queries_and_keys(x, difference.cos(), difference.sin()).unbind(1)
-    assert torch.allclose((q[0] * k[1]).sum(-1), (q2[0] * k2[1]).sum(-1), atol=1e-5)
 
 
 def test_non_contiguous_input_and_broadcast_gradient(device):
