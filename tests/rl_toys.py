@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from tiny_models import EOS, random_images, random_text, text_with_images
 
+from minikimi.inference.request import STOP
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Encoded
 from minikimi.rl.batch import RolloutBatch
 from minikimi.rl.engine import RolloutEngine
 from minikimi.rl.problems import ProblemPool
-from minikimi.rl.response import STOP, Group, Response
+from minikimi.rl.response import Group, Response
 from minikimi.rl.rewards import reward
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.sample import Sample, question_and_answer

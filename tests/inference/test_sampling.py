@@ -79,3 +79,13 @@ def test_a_stream_goes_on_where_it_was_left() -> None:
 def test_options_out_of_range(wrong: dict) -> None:
     with pytest.raises(ValueError, match=r"need >= 0 and \(0, 1\]"):
         Sampling(**wrong)
+
+
+def test_draw_follows_the_distribution() -> None:
+    """Even random numbers give even shares; -inf is never drawn, not even at the ends of the interval."""
+    log_probs = torch.tensor([0.0, 0.5, 0.2, 0.3, 0.0]).log()
+    uniform = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
+    ids = draw(log_probs.expand(len(uniform), -1), uniform)
+    assert torch.bincount(ids, minlength=5).tolist() == pytest.approx([0, 5000, 2000, 3000, 0], abs=2)
+    ends = torch.tensor([0.0, 1 - 1e-16, 1.0], dtype=torch.float64)
+    assert draw(log_probs.expand(3, -1), ends).tolist() == [1, 3, 3]

@@ -8,17 +8,6 @@ from minikimi.rl import policy as module
 from minikimi.rl.policy import Policy
 
 
-def test_draw_follows_the_distribution() -> None:
-    """Even random numbers give even shares; -inf is never drawn, not even at the ends of the interval."""
-    policy = Policy(1.0, (3,), 4)
-    log_probs = torch.tensor([0.0, 0.5, 0.2, 0.3, 0.0]).log()
-    uniform = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
-    ids = policy.draw(log_probs.expand(len(uniform), -1), uniform)
-    assert torch.bincount(ids, minlength=5).tolist() == pytest.approx([0, 5000, 2000, 3000, 0], abs=2)
-    ends = torch.tensor([0.0, 1 - 1e-16, 1.0], dtype=torch.float64)
-    assert policy.draw(log_probs.expand(3, -1), ends).tolist() == [1, 3, 3]
-
-
 def test_only_the_two_ends_of_a_turn_are_allowed_among_control_tokens() -> None:
     policy = Policy.of(tiny_config(), temperature=2.0)
     assert policy.stop_ids == (EOS, EOS + 1)

@@ -9,6 +9,7 @@ from tiny_models import EOS, tiny_model
 
 from minikimi.data.forms import prompt
 from minikimi.errors import UserError
+from minikimi.inference.request import LENGTH, STOP
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.optim import Muon, param_groups
 from minikimi.processor.processor import Processor
@@ -23,7 +24,7 @@ from minikimi.rl.preferences import (
     preference_pairs,
     train_dpo,
 )
-from minikimi.rl.response import LENGTH, STOP, Group, Response
+from minikimi.rl.response import Group, Response
 from minikimi.world import PictureWorld
 
 PARTS = ["vision_tower", "multi_modal_projector", "language_model"]

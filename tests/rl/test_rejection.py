@@ -4,11 +4,12 @@ from pathlib import Path
 
 from rl_toys import group
 
+from minikimi.inference.request import STOP
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.rl.passk import sample_groups
 from minikimi.rl.rejection import VERIFIED, solved, verified, verified_solutions
-from minikimi.rl.response import STOP, Response
+from minikimi.rl.response import Response
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.sample import Sample
 from minikimi.world import PictureWorld

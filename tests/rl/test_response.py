@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 from rl_toys import group
 
-from minikimi.rl.response import LENGTH, Response
+from minikimi.inference.request import LENGTH
+from minikimi.rl.response import Response
 
 
 def test_a_response_comes_back_from_a_checkpoint_as_it_was() -> None:

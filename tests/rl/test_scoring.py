@@ -4,8 +4,8 @@ import pytest
 from rl_toys import EXACT, Letters, engine, group
 from tiny_models import tiny_model
 
+from minikimi.inference.request import LENGTH, REPETITION
 from minikimi.rl.mirror_descent import MirrorDescent
-from minikimi.rl.response import LENGTH, REPETITION
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.rl.scoring import metric_names, metrics, score
 
