@@ -19,7 +19,7 @@ STAMP := .venv/.installed
 OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-small train-nano check test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
+.PHONY: help setup results train-small train-nano small small-text check test lint types findings bench bench-kernels data-show clean notebooks notebooks-check my lab site
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -40,6 +40,14 @@ train-small: setup ## train every stage of the small model on the CPU and show w
 train-nano: setup ## the same with the smallest model, to try the machinery
 	$(BIN)/minikimi train --preset nano $(ARGS)
 
+small-text: setup ## make the shipped language model again (a GPU: minutes)
+	$(BIN)/minikimi train --preset small --stage text --run runs/small-text --resume $(ARGS)
+	$(BIN)/python -m minikimi.shipping runs/small-text small-text
+
+small: setup ## make the shipped small model again (two CPU cores: 18 minutes)
+	$(BIN)/minikimi train --preset small --run runs/small --resume $(ARGS)
+	$(BIN)/python -m minikimi.shipping runs/small small
+
 check: setup lint types ## style, types and the fast tests, in about a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "not slow" $(ARGS)
 
@@ -52,6 +60,9 @@ lint: setup ## check style and formatting
 
 types: setup ## check types
 	$(BIN)/mypy
+
+results: setup ## write docs/results.md from the card of the shipped model
+	$(BIN)/python -m minikimi.report.results_page small > docs/results.md
 
 findings: setup ## measure the papers' claims again at toy scale (ARGS="--workers 8": on 8 cores)
 	$(BIN)/minikimi findings $(ARGS)

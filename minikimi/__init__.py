@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minikimi.errors import UserError
 
 if TYPE_CHECKING:
-    from minikimi.load import load
+    from minikimi.loading import load
     from minikimi.model.config import KimiVLConfig
     from minikimi.model.kimi_vl import KimiVL
     from minikimi.processor.processor import Processor
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["KimiVL", "KimiVLConfig", "Processor", "UserError", "load"]
 __version__ = "0.2.0"
 
-# Imported when first asked for: torch takes a second to load, and `minikimi --help` has no use for it.
+# Imported when first asked for: torch takes a second to load, and `minikimi --help` has no use for it. No name may also
+# be that of a module here: `from minikimi import NAME` would then give the module.
 HOMES = {
     "KimiVL": "minikimi.model.kimi_vl",
     "KimiVLConfig": "minikimi.model.config",
     "Processor": "minikimi.processor.processor",
-    "load": "minikimi.load",
+    "load": "minikimi.loading",
 }
 
 

@@ -60,11 +60,11 @@ def final_answer(output: str) -> str | None:
     return normalise(without_thinking(output) or "") or None
 
 
-def only_answer(output: str) -> str | None:
-    """`final_answer` as training has it: None also for marks out of place and an answer of over 1,000 characters."""
+def without_one_thought(output: str) -> str | None:
+    """`without_thinking` as training has it: None also for marks out of place and for over 1,000 characters."""
     marked = THINK in output or END_THINK in output
-    _, answer = (split_thought(output) or ("", "")) if marked else ("", output)
-    return normalise(answer) or None if len(answer) <= LONGEST_ANSWER else None
+    _, answer = (split_thought(output) or ("", None)) if marked else ("", output)
+    return answer if answer is not None and len(answer) <= LONGEST_ANSWER else None
 
 
 def running_text_answer(output: str) -> str:
@@ -82,32 +82,42 @@ def normalise(text: str) -> str:
     return " ".join(text.split()).removesuffix(".")
 
 
-SAME_SIGNS = {0xFF01 + i: 0x21 + i for i in range(94)}  # the full-width forms of ASCII
+SAME_SIGNS: dict[int, str] = {0xFF01 + i: chr(0x21 + i) for i in range(94)}  # the full-width forms of ASCII
 SAME_SIGNS |= {0x3000: " ", 0x3002: ".", 0x2019: "'", 0x2212: "-", 0xFE63: "-"}  # 。 ’ and two minus signs
+BOX = r"\boxed{"
+GROUP_BLANK = re.compile(r"(?<=[0-9])[\u2009\u202f\xa0](?=[0-9]{3}(?![0-9]))")
 
 
 def folded(text: str) -> str:
-    """The text in ASCII where a sign only looks different: full-width forms, the Chinese full stop, the minus sign."""
-    return text.translate(SAME_SIGNS)
+    """The text in ASCII where a sign only looks different: full-width forms, the Chinese full stop, the minus sign,
+    thin blanks between groups of digits.
+    """
+    return GROUP_BLANK.sub(",", text.translate(SAME_SIGNS))
 
 
 def boxed(text: str) -> str | None:
     r"""What the last `\boxed{...}` holds, without `\text{...}` around it; None if there is none or it never closes."""
-    _, found, rest = text.rpartition(r"\boxed{")
+    _, found, rest = text.rpartition(BOX)
+    end = _closing(rest) if found else None
+    return None if end is None else re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", rest[:end]).strip()
+
+
+def _closing(text: str) -> int | None:
+    """Where the brace closes that was opened before the text."""
     depth = 1
-    for i, sign in enumerate(rest if found else ""):
+    for i, sign in enumerate(text):
         depth += (sign == "{") - (sign == "}")
         if depth == 0:
-            return re.sub(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}", r"\1", rest[:i]).strip()
+            return i
     return None
 
 
 def plain(text: str) -> str:
     """The text normalised and folded, out of the box if it is nothing but one, a number without separators."""
     text = normalise(folded(text)).removeprefix("$").removesuffix("$")
-    if text.startswith(r"\boxed{") and text.endswith("}"):
+    if text.startswith(BOX) and _closing(text.removeprefix(BOX)) == len(text) - len(BOX) - 1:
         text = boxed(text) or text
-    return re.sub("[,\u2009\u202f\xa0]", "", text) if GROUPED.fullmatch(text) else text
+    return text.replace(",", "") if GROUPED.fullmatch(text) else text
 
 
 def same_text(answer: str, truth: str) -> bool:
@@ -117,8 +127,8 @@ def same_text(answer: str, truth: str) -> bool:
 
 # Numbers
 
-WHOLE = "(?:[0-9]{1,3}+(?:[,\u2009\u202f\xa0][0-9]{3})++(?!,?[0-9])|[0-9]++)"
-GROUPED = re.compile("[-+]?[0-9]{1,3}(?:[,\u2009\u202f\xa0][0-9]{3})+(?:\\.[0-9]+)?")
+WHOLE = "(?:[0-9]{1,3}+(?:,[0-9]{3})++(?!,?[0-9])|[0-9]++)"
+GROUPED = re.compile("[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\\.[0-9]+)?")
 NUMBER = re.compile(
     rf"(?<![A-Za-z0-9_./])(?P<value>[-+]?(?:{WHOLE}(?:\.[0-9]++)?|\.[0-9]++)(?:[eE][-+]?[0-9]{{1,3}}(?![0-9]))?)"
     r"(?:\s?/\s?(?P<below>[0-9]++))?(?!\.?[0-9]|[eE][-+]?[0-9]|\s?/\s?[0-9])\s?%?"
@@ -153,9 +163,9 @@ def stated_number(text: str) -> Fraction | None:
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
-    written, below = re.sub("[,\u2009\u202f\xa0]", "", match["value"]), match["below"] or "1"
-    parts = re.split(r"[.eE]", written)
-    if max(map(len, [*parts, below])) > LONGEST_NUMBER + 1 or not int(below):
+    written, below = match["value"].replace(",", ""), match["below"] or "1"
+    parts = re.split(r"[-+.eE]", written)
+    if max(map(len, [*parts, below])) > LONGEST_NUMBER or not int(below):
         return None
     return Fraction(written) / int(below)
 
@@ -180,7 +190,7 @@ def stated(text: str) -> str | None:
 
 # Letters of options
 
-FREE = re.compile(r"(?<![A-Za-z0-9_'])[A-Z](?![A-Za-z0-9_'])")  # Han characters and punctuation are borders too
+FREE = re.compile(r"(?<![A-Za-z0-9_'])(?:[A-Z](?![A-Za-z0-9_'])|\([A-Za-z]\))")  # Han and punctuation are borders too
 ARTICLE = re.compile(r"\s+(?!or\b|and\b)[A-Za-z]")  # "A dog", "I think", but not "A or B"
 LEADING = re.compile(r"(?:\W|\b(?:option|choice|letter)\b){0,9}([A-Za-z])(?![A-Za-z0-9_'])", re.IGNORECASE)
 FURTHER = re.compile(r"\W{0,3}(?:or|and|或|和)?\W{0,3}[A-Z](?![A-Za-z0-9_'])")
@@ -231,7 +241,7 @@ def _named(clause: str) -> Iterator[str]:
     for match in FREE.finditer(clause):
         article = match[0] in "AI" and ARTICLE.match(clause, match.end())
         if not article and not (negation and negation.start() < match.start()):
-            yield match[0]
+            yield match[0].strip("()").upper()
 
 
 # Points
@@ -282,14 +292,15 @@ def inside(point: tuple[float, float], box: Sequence[float]) -> bool:
 
 def exact_match(output: str, truth: str, alone: bool = False) -> Verdict:
     """Right only if the whole answer is right. alone: as training wants it, see the head of this file."""
-    answer = only_answer(output) if alone else final_answer(output)
-    return Verdict(answer, answer is not None and same_text(answer, truth))
+    said = (without_one_thought(output) if alone else without_thinking(output)) or ""
+    answer = normalise(said) or None
+    return Verdict(answer, answer is not None and same_text(said, truth))
 
 
 def point_in_box(output: str, box: Sequence[float], alone: bool = False) -> Verdict:
     """Right if the point lies in the box (left, top, right, bottom), edges included, in the same unit: 0 to 1 of the
     image. A point in pixels is not guessed at: it is outside. alone: as training wants it, one point and no word more.
     """
-    answer = only_answer(output) if alone else final_answer(output)
-    found = (only_point if alone else point)(answer) if answer else None
-    return Verdict(answer, inside(found, box)) if found else Verdict(None, False)
+    said = (without_one_thought(output) if alone else without_thinking(output)) or ""
+    found = only_point(said) if alone else point(said)
+    return Verdict(normalise(said), inside(found, box)) if found else Verdict(None, False)

@@ -7,41 +7,32 @@ Source: Kimi-VL report (arXiv 2504.07491), section 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import yaml
 from rich.console import Console
 
+from minikimi.configs import settings
 from minikimi.data.solutions import save_solutions
 from minikimi.errors import UserError
 from minikimi.evaluation.evaluate import evaluate_stage
-from minikimi.files import CONFIGS
-from minikimi.load import load
+from minikimi.loading import load
 from minikimi.report.training import change_text
 from minikimi.rl.compare import compare
 from minikimi.rl.rejection import verified_solutions
 from minikimi.sample import Sample
-from minikimi.training.run import train_stages
+from minikimi.training.run import Visit, train_stages
+from minikimi.training.stages import STAGES
 from minikimi.world import PictureWorld
 
-# How a stage's model is asked: a language model without eyes is told in words, base models continue documents,
-# fine-tuned ones chat, the last two think first. After ViT training alone there is nothing to ask: the language model
-# has not met the new tower.
-ASKED_IN = {
-    "text": "told",
-    **dict.fromkeys(("align", "joint", "cooldown", "long1", "long2"), "document"),
-    **dict.fromkeys(("sft", "sft2"), "chat"),
-    "longcot": "think",
-    "rl": "think",
-}
 console = Console(highlight=False)
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """`configs/PRESET/rejection.yaml`: how the warm-up set is made.
+    """`configs/rejection.yaml`: how the warm-up set is made.
 
     tasks: tasks of the picture world that have worked steps. problems: tried for each task. samples: attempts at each.
     annotated: worked solutions of the drawing program added for each task, the seed that a human would write.
@@ -55,77 +46,72 @@ class Rejection:
     annotated: int
     seed: int
 
+    @classmethod
+    def of(cls, preset: str) -> Rejection:
+        """Raises `UserError` if settings are missing, or others are there."""
+        try:
+            return cls(**settings(preset, "rejection"))
+        except TypeError as error:
+            raise UserError(f"rejection.yaml of {preset}: {error}; give every setting of the warm-up set") from None
 
-def rejection_settings(preset: str) -> Rejection:
-    """Raises `UserError` if the file is missing or has other settings."""
-    path = CONFIGS / preset / "rejection.yaml"
-    try:
-        return Rejection(**yaml.safe_load(path.read_text()))
-    except (OSError, TypeError) as error:
-        raise UserError(f"{path}: {error}; give every setting of the warm-up set once") from None
 
-
-def write_warm_up(directory: str, path: Path, settings: Rejection) -> int:
+def write_warm_up(directory: str, path: Path, wanted: Rejection) -> int:
     """Sample worked solutions with a model, keep the right ones, add the annotated ones; returns how many are right."""
     model, processor = load(directory)
     kept: list[Sample] = []
     annotated: list[Sample] = []
-    for task in settings.tasks:
-        world = PictureWorld(settings.seed, "train", {task: 1.0})
+    for task in wanted.tasks:
+        world = PictureWorld(wanted.seed, "train", {task: 1.0})
         kept += verified_solutions(
-            model, processor, world, settings.problems, settings.samples, settings.max_new_tokens, settings.temperature
+            model, processor, world, wanted.problems, wanted.samples, wanted.max_new_tokens, wanted.temperature
         )
-        annotated += [world[settings.problems + i] for i in range(settings.annotated)]
+        annotated += [world[wanted.problems + i] for i in range(wanted.annotated)]
     save_solutions(path, [*kept, *annotated])
     return len(kept)
 
 
-def prepare(preset: str, overrides: Sequence[str] = ()) -> Callable[[str, Path, str | None], Sequence[str]]:
-    """The hook before a stage: long-CoT fine-tuning needs its warm-up set, and the setting that names it, unless
-    `overrides` name another.
+def warm_up(visit: Visit) -> Sequence[str]:
+    """Before long-CoT fine-tuning: the warm-up set, written once, and the setting that names it; nothing if the user
+    names another. Raises `UserError` if there is no model to sample from.
     """
-
-    def before(stage: str, directory: Path, init: str | None) -> Sequence[str]:
-        if stage != "longcot" or any(setting.startswith("--data.solutions=") for setting in overrides):
-            return ()
-        path = directory / "solutions.jsonl"
-        if not path.is_file():
-            if init is None:
-                raise UserError("longcot starts from a fine-tuned model: add --from, e.g. --from runs/small/sft")
-            settings = rejection_settings(preset)
-            directory.mkdir(parents=True, exist_ok=True)
-            right = write_warm_up(init, path, settings)
-            tried = settings.problems * len(settings.tasks)
-            console.print(f"warm-up set: {right} of {tried} problems solved by the model itself")
-        return (f"--data.solutions={path}",)
-
-    return before
+    if any(setting.startswith("--data.solutions=") for setting in visit.overrides):
+        return ()
+    path = visit.directory / "solutions.jsonl"
+    if not path.is_file():
+        if visit.init is None:
+            raise UserError(f"{visit.stage} starts from a fine-tuned model: add --from, e.g. --from runs/small/sft")
+        wanted = Rejection.of(visit.preset)
+        visit.directory.mkdir(parents=True, exist_ok=True)
+        right = write_warm_up(visit.init, path, wanted)
+        tried = wanted.problems * len(wanted.tasks)
+        console.print(f"warm-up set: {right} of {tried} problems solved by the model itself")
+    return (f"--data.solutions={path}",)
 
 
-def examine(preset: str) -> Callable[[str, Path, str | None], None]:
-    """The hook after a stage: scores.json, and after reinforcement learning gain.json; each once."""
-
-    def after(stage: str, directory: Path, init: str | None) -> None:
-        if stage in ASKED_IN and not (directory / "scores.json").is_file():
-            mean = evaluate_stage(directory / "model", preset, ASKED_IN[stage])["mean"]["score"]
-            console.print(f"{stage}: {mean:.0%} of the questions of seven small benchmarks")
-        if stage == "rl" and init is not None and not (directory / "gain.json").is_file():
-            found = compare(directory)
-            console.print(f"rl: {change_text(found['gain'])}")
-            if "by_length" in found:
-                console.print(f"    of that since the length reward began: {change_text(found['by_length'])}")
-
-    return after
+def scores(visit: Visit) -> None:
+    """After a stage whose model can be asked: `scores.json`, once."""
+    form = STAGES[visit.stage].asked_as
+    if form and not (visit.directory / "scores.json").is_file():
+        mean = evaluate_stage(visit.directory / "model", visit.preset, form)["mean"]["score"]
+        console.print(f"{visit.stage}: {mean:.0%} of the questions of seven small benchmarks")
 
 
-def train_recipe(
-    preset: str,
-    stages: Sequence[str],
-    run: Path,
-    start: str | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    overrides: Sequence[str] = (),
-) -> None:
-    """Train `stages` of `preset` into `run`, in order, with the warm-up set and the scores; see `train_stages`."""
-    train_stages(preset, stages, run, start, resume, overwrite, overrides, prepare(preset, overrides), examine(preset))
+def gain(visit: Visit) -> None:
+    """After reinforcement learning that began with a model: `gain.json`, once."""
+    if visit.init is not None and not (visit.directory / "gain.json").is_file():
+        found = compare(visit.directory)
+        console.print(f"{visit.stage}: {change_text(found['gain'])}")
+        if "by_length" in found:
+            console.print(f"    of that since the length reward began: {change_text(found['by_length'])}")
+
+
+BEFORE = {"warm_up": warm_up}  # by the names in `training/stages.py`
+AFTER = {"scores": scores, "gain": gain}
+
+
+def train_recipe(preset: str, stages: Sequence[str], run: Path, start: str | None = None, **options: Any) -> None:
+    """Train `stages` of `preset` into `run`, in order, with the warm-up set and the scores.
+
+    options: resume, overwrite and overrides, as `train_stages` takes them.
+    """
+    train_stages(preset, stages, run, start, before=BEFORE, after=AFTER, **options)

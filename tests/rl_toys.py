@@ -21,19 +21,21 @@ from minikimi.sample import Sample, question_and_answer
 LETTERS = string.ascii_letters + "01234567"  # the 60 ordinary ids of the tiny models
 
 
-class Letters:
-    """A processor whose tokens are single letters; ids from 60 on are control tokens without text."""
-
-    tokenizer: Any = None
-
-    def __init__(self) -> None:
-        self.tokenizer = self
+class LetterTokenizer:
+    """Each letter is a token."""
 
     def encode(self, text: str) -> list[int]:
         return [LETTERS.index(c) for c in text]
 
-    def __call__(self, messages: Sequence[Any], images: Any = None, add_generation_prompt: bool = False) -> dict:
-        return {"input_ids": torch.tensor([self.encode(messages[-1]["content"][-1]["text"])])}
+
+class Letters:
+    """A processor whose tokens are single letters; ids from 60 on are control tokens without text."""
+
+    tokenizer = LetterTokenizer()
+
+    def encode(self, messages: Sequence[Any], images: Any = None, add_generation_prompt: bool = False) -> Encoded:
+        ids = torch.tensor(self.tokenizer.encode(messages[-1]["content"][-1]["text"]))
+        return Encoded(ids, torch.full_like(ids, -100), *random_images([]))
 
     def decode(self, ids: Any) -> str:
         return "".join(LETTERS[i] for i in ids if i < len(LETTERS))

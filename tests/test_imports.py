@@ -16,10 +16,10 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports from its own floor and the floors below it.
 FLOORS = [
-    {"errors", "files", "sample"},
+    {"errors", "files", "sample", "configs", "provenance"},
     {"model"},
     {"processor"},
-    {"load", "inference", "answers"},
+    {"loading", "inference", "answers"},
     {"world"},
     {"data"},
     {"optim"},
@@ -28,7 +28,7 @@ FLOORS = [
     {"evaluation"},
     {"rl"},
     {"benchmarks", "report"},
-    {"recipe", "findings", "bench"},
+    {"recipe", "shipping", "findings", "bench"},
     {"lab"},
     {"cli", "__main__"},
 ]
@@ -38,7 +38,7 @@ STAIRS = {("model.kimi_vl", "inference.generate")}
 TOOLS = {"data.train_bpe"}
 TOP = len(FLOORS)
 HEAVY = {"lightning", "datasets", "sklearn", "matplotlib", "triton", "transformers", "jupyterlab", "IPython"}
-OWN_IMPORT_SECONDS = 1.0
+OWN_MODULES = 10  # that `import minikimi` may add to those of torch: everything else comes when it is asked for
 # What a distribution is called when it is imported.
 IMPORT_NAMES = {"pillow": "PIL", "scikit-learn": "sklearn", "pyyaml": "yaml"}
 
@@ -120,7 +120,6 @@ def test_import_is_light() -> None:
     assert not HEAVY & set(output.split())
 
 
-def test_import_is_quick() -> None:
-    # What minikimi adds to torch, which takes a second itself and much longer on a busy machine. Best of three.
-    code = "import time, torch; start = time.perf_counter(); import minikimi; print(time.perf_counter() - start)"
-    assert any(float(in_fresh_interpreter(code)) < OWN_IMPORT_SECONDS for _ in range(3))
+def test_import_adds_little_to_torch() -> None:
+    code = "import sys, torch; before = len(sys.modules); import minikimi; print(len(sys.modules) - before)"
+    assert 1 <= int(in_fresh_interpreter(code)) <= OWN_MODULES

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from minikimi.files import SHIPPED, read_json
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,6 +25,7 @@ def desk(nano_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which runs/small is a finished run (of the nano model)."""
     desk = tmp_path_factory.mktemp("desk")
     shutil.copytree(nano_run, desk / "runs" / "small")
+    shutil.copytree(SHIPPED / "samples", desk / "minikimi" / "shipped" / "samples")
     return desk
 
 
@@ -59,8 +62,35 @@ def test_program_runs(program: str, desk: Path) -> None:
         assert "16,407,656,048 parameters" in done.stdout
 
 
-def test_linked_files_exist() -> None:
-    """Everything the README points to inside the repository; relative links of the Markdown kind."""
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+        *(
+            str(p.relative_to(ROOT))
+            for room in ("notebooks", "tests", "kernels", "minikimi")
+            for p in (ROOT / room).rglob("README.md")
+        ),
+    ],
+)
+def test_linked_files_exist(page: str) -> None:
+    """Everything that a page points to inside the repository; relative links of the Markdown kind."""
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         if "://" not in target:
-            assert (ROOT / target).exists(), target
+            assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_its_numbers_are_those_of_the_card() -> None:
+    card = read_json(SHIPPED / "small" / "card.json")
+    mean, gain = card["mean"], card["gain"]["gain"]
+    low, high = (f"{100 * bound:.0f}" for bound in mean["interval"])
+    assert f"**{100 * mean['score']:.0f} %** of held-out questions" in README and f"({low}–{high} %)" in README
+    assert f"**{100 * mean['blind']:.0f} %** without the picture" in README
+    low, high = (f"{100 * bound:+.1f}" for bound in gain["interval"])
+    assert f"**{100 * gain['pass@1']:+.1f} points**" in README and f"({low} to {high})" in README
+
+
+def test_it_is_short() -> None:
+    assert len(README.split()) <= 1000

@@ -104,6 +104,13 @@ def frames(sample):
     return [[p.get("name", p.get("text")) for p in frame] for frame in sample.facts["frames"]]
 
 
+def numbered(sample):
+    """(thing, number of its image) of all things; first the one that is asked for."""
+    pairs = [(name, number) for number, names in enumerate(frames(sample), 1) for name in names]
+    asked = (sample.facts["target"], sample.facts["number"])
+    return [asked, *(pair for pair in pairs if pair != asked)]
+
+
 # What the words say
 
 

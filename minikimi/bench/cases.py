@@ -1,4 +1,4 @@
-"""The five comparisons of `minikimi bench`: what runs on our side, what runs on the other (lesson 17).
+"""The comparisons of `minikimi bench`: what runs on our side, what runs on the other (lesson 17).
 
 Each function builds one `Comparison` for a preset: two or more callables that do the same work from the same weights
 and return its results, so that what is timed is also what is checked.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -92,10 +93,10 @@ def gradients(model: nn.Module) -> Results:
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-def generation(preset: str) -> Comparison:
-    """Greedy generation with a cache: absorbed decoding from latents against transformers' `generate`."""
+def generation(preset: str, prompts: int) -> Comparison:
+    """Greedy generation with a cache: the engine against transformers' `generate`."""
     model = small_model(preset).eval()
-    texts, new = random_texts(model.config, 16, 16, 64), 48
+    texts, new = random_texts(model.config, prompts, 16, 64), 48
     batch = padded(texts, model.config.text_config.pad_token_id, "left")
     mask = padded([torch.ones_like(t) for t in texts], 0, "left")
 
@@ -111,8 +112,8 @@ def generation(preset: str) -> Comparison:
 
         return run
 
-    what = "16 prompts of 16 to 64 tokens, 48 greedy tokens each; transformers generate() with its cache"
-    return Comparison("greedy generation", what, ours, {a: theirs(a) for a in ATTENTIONS}, 0.0)
+    what = f"{prompts} prompts of 16 to 64 tokens, 48 greedy tokens each; transformers generate() with its cache"
+    return Comparison(f"greedy generation, batch {prompts}", what, ours, {a: theirs(a) for a in ATTENTIONS}, 0.0)
 
 
 def random_images(tower: MoonViT, count: int) -> tuple[Tensor, Tensor]:
@@ -201,7 +202,8 @@ def muon_step(preset: str) -> Comparison:
 
 CASES: dict[str, Callable[[str], Comparison]] = {
     "step": training_step,
-    "generation": generation,
+    "generation-1": partial(generation, prompts=1),
+    "generation-8": partial(generation, prompts=8),
     "vision": vision,
     "packing": packing,
     "muon": muon_step,

@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from rich.table import Table
 
 from minikimi import files
 from minikimi.bench.cases import CASES, Comparison, Results
+from minikimi.errors import UserError
 
 WARM_UPS = 2
 
@@ -126,6 +128,26 @@ def ratio_table(rows: Sequence[Row], preset: str) -> Table:
         gap = "" if row.difference is None else f"{row.difference:.0e}"
         table.add_row(row.name, ratio, spread, gap, row.note or row.peer)
     return table
+
+
+BEGIN, END = "<!-- minikimi bench -->", "<!-- end -->"  # what stands between them is written, the rest is kept
+
+
+def write_page(path: Path, rows: Sequence[Row], preset: str, repeats: int) -> None:
+    """Put the rows, as a table, between the two marks of a Markdown page. Raises `UserError` if they are not there."""
+    page = files.read_text(path)
+    before, begun, rest = page.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not (begun and ended):
+        raise UserError(f"{path}: no line {BEGIN} with {END} behind it; add both where the table belongs")
+    lines = ["| case | against | times faster | lowest to highest |", "|---|---|---|---|"]
+    for row in rows:
+        found = (
+            f"{row.ratio:.2f} | {row.low:.2f}–{row.high:.2f}" if row.ratio is not None else f"{row.status} | {row.note}"
+        )
+        lines.append(f"| {row.what} | {row.peer} | {found} |")
+    told = f"Preset {preset}, {repeats} turns, {date.today().isoformat()}, {machine()}."
+    files.write_text(path, f"{before}{BEGIN}\n{told}\n\n" + "\n".join(lines) + f"\n{END}{after}")
 
 
 def write_json(path: Path, rows: Sequence[Row], preset: str, repeats: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def mmmu(row: Row, source: Source, _: Path, where: str) -> list[Item]:
     content, order = interleaved(text, images)
     name = str(field(row, "id", where))
     if options:
-        score: Any = partial(score_mmmu, answer=answer, options=lettered, item_id=name)
+        score: Any = partial(score_mmmu, answer=str(answer), options=lettered, item_id=name)
     else:
         score = partial(score_open, references=answer)
     return [Item(name, content, order, answer, score, about={"subfield": row.get("subfield", "")})]
@@ -142,14 +142,22 @@ def egoschema(row: Row, source: Source, folder: Path, where: str) -> list[Item]:
     return [Item(name, content, images, answer, score)]
 
 
-ADAPTERS: dict[str, Adapter] = {
-    "mmmu": mmmu,
-    "mmbench": mmbench,
-    "mathvista": mathvista,
-    "infovqa": infovqa,
-    "screenspot": screenspot,
-    "screenspot_v2": screenspot,
-    "screenspot_pro": screenspot_pro,
-    "mmlongbench": mmlongbench,
-    "egoschema": egoschema,
+@dataclass(frozen=True)
+class Schema:
+    """One benchmark: `items` of a row, and its `reference` alone, which is read of all rows before any is asked."""
+
+    items: Adapter
+    reference: Callable[[Row, str], Any]
+
+
+SCHEMAS = {
+    "mmmu": Schema(mmmu, references.mmmu),
+    "mmbench": Schema(mmbench, references.mmbench),
+    "mathvista": Schema(mathvista, references.mathvista),
+    "infovqa": Schema(infovqa, references.infovqa),
+    "screenspot": Schema(screenspot, references.screenspot),
+    "screenspot_v2": Schema(screenspot, references.screenspot),
+    "screenspot_pro": Schema(screenspot_pro, references.screenspot),
+    "mmlongbench": Schema(mmlongbench, references.mmlongbench),
+    "egoschema": Schema(egoschema, references.egoschema),
 }

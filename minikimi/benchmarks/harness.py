@@ -23,17 +23,16 @@ from rich.progress import Progress
 from rich.table import Table
 
 from minikimi.answers import without_thinking
-from minikimi.benchmarks.adapters import ADAPTERS
+from minikimi.benchmarks.adapters import SCHEMAS
 from minikimi.benchmarks.item import Item, Score
 from minikimi.benchmarks.mmlongbench import f1
-from minikimi.benchmarks.references import REFERENCES
 from minikimi.benchmarks.rows import load_rows
 from minikimi.errors import UserError
 from minikimi.evaluation.ask import fits, generate
 from minikimi.evaluation.facts import results_directory
 from minikimi.evaluation.statistics import bootstrap
 from minikimi.files import CONFIGS, write_json
-from minikimi.load import load
+from minikimi.loading import load
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Encoded, Processor
 from minikimi.processor.text.chat import THINK
@@ -53,8 +52,8 @@ EXTRAS = {  # what some benchmarks count beside
 def source_of(name: str) -> dict[str, Any]:
     """The entry of a benchmark in configs/benchmarks.yaml. Raises `UserError` for an unknown name."""
     sources = yaml.safe_load(SOURCES.read_text())
-    if name not in ADAPTERS or name not in sources:
-        raise UserError(f"unknown benchmark {name!r}; choose one of {', '.join(ADAPTERS)}")
+    if name not in SCHEMAS or name not in sources:
+        raise UserError(f"unknown benchmark {name!r}; choose one of {', '.join(SCHEMAS)}")
     return sources[name]
 
 
@@ -63,7 +62,7 @@ def items(name: str, data: Path | None = None, limit: int | None = None) -> Iter
     source = source_of(name)
     folder = (data if data and data.is_dir() else data.parent if data else None) or Path()
     for row in islice(load_rows(name, source, data), limit):
-        yield from ADAPTERS[name](row, source, folder, f"{name}, {row['_place']}")
+        yield from SCHEMAS[name].items(row, source, folder, f"{name}, {row['_place']}")
 
 
 def check_references(name: str, data: Path | None, limit: int | None) -> None:
@@ -71,7 +70,7 @@ def check_references(name: str, data: Path | None, limit: int | None) -> None:
     that no answer is lost to it.
     """
     for row in islice(load_rows(name, source_of(name), data), limit):
-        REFERENCES[name](row, f"{name}, {row['_place']}")
+        SCHEMAS[name].reference(row, f"{name}, {row['_place']}")
 
 
 def score_output(item: Item, output: str) -> Score:

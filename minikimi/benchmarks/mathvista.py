@@ -88,5 +88,5 @@ def score_mathvista(
     """Official: the published comparison after extraction. Strict: a bare answer or option letter."""
     extracted, branch = extract(output, choices, answer_type)
     official = typed(extracted, choices, answer_type, precision) == answer
-    strict = official and branch != "none" and is_bare(output, choices, answer_type)
+    strict = official and is_bare(output, choices, answer_type)
     return Score(float(official), float(strict), extracted or None, branch)

@@ -8,7 +8,7 @@ a wrong score if it is never found. The harness reads all of them first, the ada
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from minikimi.benchmarks.choices import LETTERS
@@ -38,10 +38,10 @@ def written_list(cell: Any, where: str, name: str) -> list[str]:
     return [str(entry) for entry in cell]
 
 
-def one_of(value: Any, choices: Any, where: str, name: str) -> str:
+def one_of(value: Any, choices: Sequence[str], where: str, name: str) -> str:
     """A value that must be one of `choices`."""
-    if not isinstance(value, str) or value not in tuple(choices):
-        raise refuse(where, name, value, f"one of {', '.join(map(str, choices))}"[:160])
+    if not isinstance(value, str) or value not in list(choices):
+        raise refuse(where, name, value, f"one of {repr(', '.join(choices))[1:121]}".removesuffix("'"))
     return value
 
 
@@ -59,7 +59,7 @@ def texts(values: list[str], where: str, name: str) -> list[str]:
     return values
 
 
-def mmmu(row: Row, where: str) -> tuple[list[str], str | list[str]]:
+def mmmu(row: Row, where: str) -> tuple[list[str], Any]:
     """(options, letter), or for an open question ([], references)."""
     options = written_list(row.get("options") or [], where, "options")
     answer = field(row, "answer", where)
@@ -129,18 +129,5 @@ def egoschema(row: Row, where: str) -> tuple[list[str], str]:
     options = written_list(field(row, "option", where), where, "option")
     if len(options) != EGOSCHEMA_OPTIONS:
         raise refuse(where, "option", f"a list of {len(options)}", "five options", "correct the row")
-    index = one_of(str(field(row, "answer", where)), map(str, range(EGOSCHEMA_OPTIONS)), where, "answer")
+    index = one_of(str(field(row, "answer", where)), list(map(str, range(EGOSCHEMA_OPTIONS))), where, "answer")
     return options, LETTERS[int(index)]
-
-
-REFERENCES: dict[str, Callable[[Row, str], Any]] = {
-    "mmmu": mmmu,
-    "mmbench": mmbench,
-    "mathvista": mathvista,
-    "infovqa": infovqa,
-    "screenspot": screenspot,
-    "screenspot_v2": screenspot,
-    "screenspot_pro": screenspot,
-    "mmlongbench": mmlongbench,
-    "egoschema": egoschema,
-}

@@ -15,6 +15,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="small", choices=presets, help="size of the model (default: small)")
     parser.add_argument("--repeats", type=whole(1, 10**6), default=7, help="timed rounds of each case (default: 7)")
     parser.add_argument("--only", nargs="+", metavar="CASE", default=[], help="measure these cases only")
+    what = "also put the table between the marks of this Markdown page, e.g. docs/speed.md"
+    parser.add_argument("--page", type=Path, metavar="FILE", help=what)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to this file")
 
 
@@ -23,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from minikimi.bench.cases import CASES
-    from minikimi.bench.table import machine, ratio_table, run, write_json
+    from minikimi.bench.table import machine, ratio_table, run, write_json, write_page
 
     for name in options.only:
         if name not in CASES:
@@ -36,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
     for row in rows:
         console.print(f"{row.name}: {row.what}", highlight=False)
     console.print(machine(), highlight=False)
+    if options.page:
+        write_page(options.page, rows, options.preset, options.repeats)
     if options.json:
         write_json(options.json, rows, options.preset, options.repeats)
     return int(any(row.status == "FAILED" for row in rows))

@@ -63,7 +63,7 @@ def average(options: argparse.Namespace) -> int:
 
 def reject(options: argparse.Namespace) -> int:
     from minikimi.data.solutions import save_solutions
-    from minikimi.load import load
+    from minikimi.loading import load
     from minikimi.rl.rejection import verified_solutions
     from minikimi.world import PictureWorld
 
@@ -81,7 +81,7 @@ def reject(options: argparse.Namespace) -> int:
 
 
 def prefer(options: argparse.Namespace) -> int:
-    from minikimi.load import load
+    from minikimi.loading import load
     from minikimi.rl.passk import sample_groups
     from minikimi.rl.preferences import preference_pairs, train_dpo
     from minikimi.rl.rejection import VERIFIED

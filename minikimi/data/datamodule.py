@@ -9,6 +9,7 @@ import lightning
 from minikimi.data.forms import check_form, encode
 from minikimi.data.loader import PackedLoader, Phases, Source
 from minikimi.data.mixture import Mixture
+from minikimi.data.shares import Mixtures, Named
 from minikimi.data.solutions import Solutions
 from minikimi.errors import UserError
 from minikimi.processor.processor import Processor
@@ -23,8 +24,9 @@ class PackedData(lightning.LightningDataModule):
         max_tokens: text positions of a batch.
         max_patches: image patches of a batch.
         steps: number of batches.
-        tasks: weight of each task of the picture world, None for its own mixture; or a list of such weights, each for
-            an equal part of the stage.
+        tasks: what to read of the picture world, None for its own mixture: weights of tasks, the name of a mixture of
+            `configs/mixtures.yaml`, or shares of the tokens by name; or a list of these, each for an equal part of the
+            stage.
         dataset: a Hugging Face dataset in our schema (a saved directory, parquet or jsonl) instead of the picture
             world.
         split: its split.
@@ -41,7 +43,7 @@ class PackedData(lightning.LightningDataModule):
         max_tokens: int,
         max_patches: int,
         steps: int,
-        tasks: dict[str, float] | list[dict[str, float]] | None = None,
+        tasks: Named = None,
         dataset: str | None = None,
         split: str = "train",
         solutions: str | None = None,
@@ -55,7 +57,8 @@ class PackedData(lightning.LightningDataModule):
         check_form(form)
         self.encode = partial(encode, self.processor, form=form)
         self.limits = (max_tokens, max_patches, steps)
-        self.tasks, self.dataset, self.split, self.seed = tasks, dataset, split, seed
+        self.tasks = Mixtures.of().phases(tasks)
+        self.dataset, self.split, self.seed = dataset, split, seed
         self.solutions, self.solutions_share, self.workers = solutions, solutions_share, workers
 
     def source(self) -> Source | Phases:

@@ -15,15 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from minikimi.data.packing import (
-    PackedBatch,
-    TooLongError,
-    check_fits,
-    fill,
-    first_fit,
-    pack,
-    size_of,
-)
+from minikimi.data.packing import PackedBatch, TooLongError, check_fits, fill, first_fit, pack, size_of
 from minikimi.errors import UserError
 from minikimi.processor.processor import Encoded
 from minikimi.sample import Sample
@@ -61,17 +53,26 @@ class Phases:
 class PackedLoader:
     """A sized iterable of `steps` packed batches that remembers only its position.
 
-    source: `PictureWorld`, a loaded `datasets` table, any sequence of samples, or `Phases` of them. encode: sample ->
-    Encoded, e.g. `lambda s: proc.encode(s.messages, s.images)`. max_tokens, max_patches: what one batch holds. rank,
-    world_size: the data-parallel rank, of how many. too_long: what to do with a sample that alone exceeds a limit:
-    `error` raises `TooLongError`, `skip` leaves it out and notes its id in `skipped`; it is never cut.
-
     An endless source (2**31 samples or more) is read in stretches: batch g takes samples from g * max_tokens on until
     the next one does not fit, so no sample is ever seen twice. A finite source is encoded once to learn its lengths,
     then every epoch packs all its samples, shuffled by (seed, epoch), each exactly once.
 
-    workers: processes that compute batches ahead, where a GPU would wait for them; the batches are the same. They are
-    forked (Linux, macOS), and what they skip is not noted in `skipped`.
+    Args:
+        source: `PictureWorld`, a loaded `datasets` table, any sequence of samples, or `Phases` of them.
+        encode: sample -> `Encoded`, e.g. `lambda sample: forms.encode(proc, sample, "chat")`.
+        max_tokens: text positions of a batch.
+        max_patches: image patches of a batch.
+        steps: number of batches.
+        seed: of the order.
+        rank: the data-parallel rank.
+        world_size: of how many.
+        too_long: what to do with a sample that alone exceeds a limit: `error` raises `TooLongError`, `skip` leaves it
+            out and notes its id in `skipped`; it is never cut.
+        workers: processes that compute batches ahead, where a GPU would wait for them; the batches are the same. They
+            are forked (Linux, macOS), and what they skip is not noted in `skipped`.
+
+    Raises:
+        UserError: the source is empty or a stream, or there is no such rank.
     """
 
     def __init__(
@@ -97,14 +98,8 @@ class PackedLoader:
             raise UserError(f"rank {rank} does not exist in a world of {world_size}")
         self.source, self.encode = source, encode
         self.max_tokens, self.max_patches = max_tokens, max_patches
-        self.steps, self.seed, self.rank, self.world_size, self.too_long = (
-            steps,
-            seed,
-            rank,
-            world_size,
-            too_long,
-        )
-        self.workers = workers
+        self.steps, self.seed, self.too_long, self.workers = steps, seed, too_long, workers
+        self.rank, self.world_size = rank, world_size
         self.pos = 0
         self.skipped: set[str] = set()
         self._bins = lru_cache(maxsize=2)(self._pack_epoch)

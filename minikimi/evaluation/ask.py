@@ -1,4 +1,4 @@
-"""Putting many questions to a model: batches of prompts of similar length, greedy answers (lesson 15).
+"""Putting many questions to a model: greedy answers to all of them, on the engine (lesson 15).
 
 A question is put in a form of `minikimi.data.forms`: `chat` or `think` after fine-tuning; `document` to a base model,
 which has never seen the chat template and writes on up to [EOS]; `told` to a language model that has no eyes yet. In
@@ -7,26 +7,19 @@ which has never seen the chat template and writes on up to [EOS]; `told` to a la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from minikimi.data import forms
+from minikimi.inference.engine import Engine
+from minikimi.inference.request import STOP, Request
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Encoded, Processor
 from minikimi.processor.text.chat import THINK
 from minikimi.processor.text.special_tokens import STOPS
 from minikimi.sample import Sample
 
-
-def batches(lengths: Sequence[int], size: int, tokens: int) -> Iterator[list[int]]:
-    """Indices of prompts of similar length, at most `size` of them and about `tokens` prompt tokens together."""
-    chosen: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if chosen and (len(chosen) == size or (len(chosen) + 1) * lengths[i] > tokens):
-            yield chosen
-            chosen = []
-        chosen.append(i)
-    if chosen:
-        yield chosen
+CACHED_TOKENS = 2**18  # what all slots together may hold
+CHUNK = 16384  # tokens of prompts read at one time
 
 
 def fits(model: KimiVL, prompt: Encoded, max_new_tokens: int) -> bool:
@@ -40,25 +33,27 @@ def generate(
     prompts: Sequence[Encoded],
     max_new_tokens: int,
     progress: Callable[[int], None] = lambda done: None,
-    size: int = 64,
-    tokens: int = 16384,
+    slots: int = 64,
 ) -> list[list[int]]:
-    """Greedy continuations of all prompts, in order, each without its stop token and padding.
+    """Greedy continuations of all prompts, in order, each without its stop token.
 
-    A prompt that does not fit (see `fits`) cannot be asked; it gets an empty answer, which no rule accepts.
+    At most `slots` run at one time, fewer where they are long. A prompt that does not fit (see `fits`) cannot be asked;
+    it gets an empty answer, which no rule accepts.
     """
     model.eval()
-    fitting = [i for i, prompt in enumerate(prompts) if fits(model, prompt, max_new_tokens)]
     stops = tuple(processor.tokenizer.special_id(name) for name in STOPS)
+    fitting = {
+        i: Request(p, max_new_tokens, stop_ids=stops) for i, p in enumerate(prompts) if fits(model, p, max_new_tokens)
+    }
     out: list[list[int]] = [[] for _ in prompts]
-    for chosen in batches([len(prompts[i].input_ids) for i in fitting], size, tokens):
-        chosen = [fitting[k] for k in chosen]
-        batch = processor.pad_left([prompts[i] for i in chosen])
-        inputs = {name: tensor.to(model.device) for name, tensor in batch.items()}
-        answers = model.generate(**inputs, max_new_tokens=max_new_tokens, stop_ids=stops).tolist()
-        for i, row in zip(chosen, answers, strict=True):
-            out[i] = row[: next((k for k, token in enumerate(row) if token in stops), len(row))]
-        progress(len(chosen))
+    if not fitting:
+        return out
+    requests = sorted(fitting.values(), key=lambda request: len(request.tokens))  # like lengths run together
+    capacity = len(requests[-1].tokens) + max_new_tokens
+    slots = min(slots, len(requests), max(1, CACHED_TOKENS // capacity))
+    Engine(model, slots, capacity, CHUNK).run(requests, progress)
+    for i, request in fitting.items():
+        out[i] = request.ids[:-1] if request.finish == STOP else request.ids
     return out
 
 

@@ -3,7 +3,7 @@
 `evaluate_run` writes `runs/NAME/evaluation.json` (`runs/evaluate-NAME/evaluation.json` for a model that is no run), one
 JSON object:
 
-    preset, command, date, machine       texts
+    preset, command, commit, date, machine       texts
     parameters, active_parameters        numbers; active: what one token uses
     minutes, peak_memory_gib, seconds    training time of all stages, memory and time of the evaluation
     stages        {stage: {minutes, steps, tokens}}
@@ -45,7 +45,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from minikimi.evaluation.facts import active_parameters, machine, peak_memory_gib, results_directory
+from minikimi.evaluation.facts import active_parameters, peak_memory_gib, results_directory, stage_costs
 from minikimi.evaluation.gallery import save_samples
 from minikimi.evaluation.minis import EXTRAS, MINI_TASKS, Outcome, run_minis, tables
 from minikimi.evaluation.needle_map import needle_map
@@ -53,10 +53,10 @@ from minikimi.evaluation.overview import draw_overview
 from minikimi.evaluation.scaling import test_time_scaling
 from minikimi.evaluation.settings import Settings, settings
 from minikimi.files import write_json
-from minikimi.load import load
+from minikimi.loading import load
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
-from minikimi.training.run import summary
+from minikimi.provenance import commit, machine
 
 
 def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") -> dict[str, Any]:
@@ -70,10 +70,11 @@ def evaluate_run(run: Path, preset: str, command: str = "", form: str = "chat") 
     model, processor = load(run)
     outcomes, scores = measure(model, processor, options, form, with_blind=True)
     out.mkdir(parents=True, exist_ok=True)
-    stages = summary(out)
+    stages = stage_costs(out)
     result = {
         "preset": preset,
         "command": command,
+        "commit": commit(),
         "date": date.today().isoformat(),
         "machine": machine(),
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import csv
 import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from minikimi.errors import UserError
-from minikimi.files import model_directory
+from minikimi.files import model_directory, read_text
 from minikimi.model.config import PRESETS, KimiVLConfig
 from minikimi.model.kimi_vl import KimiVL
+from minikimi.training.stages import STAGES
 
 
 def active_parameters(model: KimiVL) -> int:
@@ -31,10 +29,17 @@ def peak_memory_gib() -> float:
     return peak / 2 ** (30 if sys.platform == "darwin" else 20)
 
 
-def machine() -> str:
-    """One line about where this ran."""
-    threads = torch.get_num_threads()
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} threads, torch {torch.__version__}"
+def stage_costs(run: Path) -> dict[str, dict[str, float]]:
+    """Minutes, steps and tokens of each stage that a run has trained, from its metrics.csv."""
+    costs = {}
+    for stage in STAGES:
+        path = run / stage / "metrics.csv"
+        if path.is_file():
+            rows = list(csv.DictReader(read_text(path).splitlines()))
+            seconds = [float(row["seconds"]) for row in rows]
+            tokens = sum(float(row["tokens_per_second"]) * float(row["seconds"]) for row in rows)
+            costs[stage] = {"minutes": round(sum(seconds) / 60, 2), "steps": len(rows), "tokens": round(tokens)}
+    return costs
 
 
 def results_directory(model: Path) -> Path:

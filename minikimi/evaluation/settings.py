@@ -1,15 +1,13 @@
-"""`configs/PRESET/evaluate.yaml` as a typed value (lesson 15)."""
+"""`configs/evaluate.yaml`, with what a preset changes in it, as a typed value (lesson 15)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from minikimi import configs
 from minikimi.errors import UserError
-from minikimi.files import CONFIGS
 
 LISTS = ("needle_lengths", "scaling_limits")
 
@@ -52,26 +50,22 @@ class Settings:
 
 def settings(preset: str) -> Settings:
     """Read the settings of a preset. Raises `UserError` for a missing file and wrong, missing or unknown entries."""
-    path = CONFIGS / preset / "evaluate.yaml"
-    if not path.is_file():
-        raise UserError(f"{path}: not found; give --preset one of the folders in {CONFIGS}")
-    return check(yaml.safe_load(path.read_text()), path)
+    return check(configs.settings(preset, "evaluate"), f"evaluate.yaml of {preset}")
 
 
-def check(values: Any, path: Path) -> Settings:
+def check(given: Mapping[str, Any], where: str) -> Settings:
     """The entries of a settings file, all there, whole and positive."""
     names = {field.name for field in fields(Settings)}
-    given = values if isinstance(values, dict) else {}
     for problem, wrong in (("no", names - given.keys()), ("unknown", given.keys() - names)):
         if wrong:
-            raise UserError(f"{path}: {problem} entry {', '.join(sorted(wrong))}; correct the file")
+            raise UserError(f"{where}: {problem} entry {', '.join(sorted(wrong))}; correct the file")
     for name, value in given.items():
         least = 0 if name in ("seed", "shown", "scaling_limits") else 1
         numbers = value if name in LISTS and isinstance(value, list) else [value]
         if not numbers or any(type(number) is not int or number < least for number in numbers):
             what = "whole numbers" if name in LISTS else "a whole number"
-            raise UserError(f"{path}: {name} must be {what} of at least {least}, not {value!r}; correct the file")
+            raise UserError(f"{where}: {name} must be {what} of at least {least}, not {value!r}; correct the file")
         if name in LISTS and sorted(set(numbers)) != value:
-            raise UserError(f"{path}: {name} must be a rising list, not {value!r}; correct the file")
+            raise UserError(f"{where}: {name} must be a rising list, not {value!r}; correct the file")
     values_of: dict[str, Any] = {name: tuple(value) if name in LISTS else value for name, value in given.items()}
     return Settings(**values_of)

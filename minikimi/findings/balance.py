@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, column, span
+from minikimi.findings.finding import Measurement, Prepared, Verdict, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import as_text, batches, held_out_batches, world
 from minikimi.findings.toy_training import loss_on, text_model, train
@@ -18,6 +18,12 @@ LR = 6e-3
 EXPERTS = {"n_routed_experts": 16, "num_experts_per_tok": 4, "routed_scaling_factor": 1.9908}
 RATES = {"with": 1e-2, "without": 0.0}  # a run of hundreds of steps, not of a hundred thousand: ten times 0.001
 WINDOW = 20
+
+
+TITLE = "Experts balanced by a bias"
+CLAIM = "a selection bias moved by the sign of the load error keeps experts balanced (max violation near 0)"
+SOURCE = "DeepSeek-V3, arXiv 2412.19437, section 2.1.2; Moonlight, arXiv 2502.16982, appendix C"
+RULE = "in every seed at most half the max violation of the run without bias"
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
@@ -51,15 +57,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     ax.set_ylim(bottom=0)
     ax.set_xlabel("step", fontsize=9)
     ax.set_ylabel("max violation", fontsize=9)
-
-
-FINDING = Finding(
-    name="balance",
-    title="Experts balanced by a bias",
-    claim="a selection bias moved by the sign of the load error keeps experts balanced (max violation near 0)",
-    source="DeepSeek-V3, arXiv 2412.19437, section 2.1.2; Moonlight, arXiv 2502.16982, appendix C",
-    rule="in every seed at most half the max violation of the run without bias",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-)

@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, column, span
+from minikimi.findings.finding import Measurement, Prepared, Verdict, column, span
 from minikimi.findings.plot import COLOURS, bars
 from minikimi.findings.thinking import START_STEPS, accuracy, answering_model, problems
 
 FORMS = ("think", "chat")
+
+
+TITLE = "Worked steps against direct answers"
+CLAIM = "a chain of thought before the answer raises accuracy on problems of several steps"
+SOURCE = "Kimi-VL, arXiv 2504.07491, section 2.4; Kimi k1.5, arXiv 2501.12599"
+RULE = "in every seed at least 5 points more right than without steps"
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
@@ -37,15 +43,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     bars(ax, ["worked steps", "answer at once"], rows, [COLOURS["with"], COLOURS["without"]])
     ax.set_ylim(0, 100)
     ax.set_ylabel("percent of held-out sums right", fontsize=9)
-
-
-FINDING = Finding(
-    name="cot",
-    title="Worked steps against direct answers",
-    claim="a chain of thought before the answer raises accuracy on problems of several steps",
-    source="Kimi-VL, arXiv 2504.07491, section 2.4; Kimi k1.5, arXiv 2501.12599",
-    rule="in every seed at least 5 points more right than without steps",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
+from minikimi.findings.finding import Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import as_text, batches, held_out_batches, world
 from minikimi.findings.toy_training import loss_on, matrices_of, text_model, train
@@ -21,6 +21,12 @@ LR = 1e-2
 WHOLE_RUN = 3.0  # sum over the steps of rate * decay
 MEAN_FACTOR = 0.55  # mean of the schedule
 KINDS = ("with", "without")
+
+
+TITLE = "Weight decay under Muon"
+CLAIM = "without decay Muon leads early and loses late; weights and outputs keep growing"
+SOURCE = "Moonlight, arXiv 2502.16982, section 2.2, figure 2"
+RULE = "in every seed no decay leads after a quarter and loses at the end, and its weights are larger"
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
@@ -72,15 +78,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     ax.set_yscale("log")
     ax.set_xlabel("step", fontsize=9)
     ax.set_ylabel("held-out loss", fontsize=9)
-
-
-FINDING = Finding(
-    name="decay",
-    title="Weight decay under Muon",
-    claim="without decay Muon leads early and loses late; weights and outputs keep growing",
-    source="Moonlight, arXiv 2502.16982, section 2.2, figure 2",
-    rule="in every seed no decay leads after a quarter and loses at the end, and its weights are larger",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-)

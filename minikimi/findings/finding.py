@@ -44,6 +44,13 @@ class Finding:
     draw: Callable[[Any, Sequence[Measurement]], None]
     prepare: Callable[[bool], Prepared] | None = None
 
+    @classmethod
+    def of(cls, name: str, module: Any) -> Finding:
+        """The finding that a module of this package is: its words in capitals, its functions by their names."""
+        words = {word: getattr(module, word.upper()) for word in ("title", "claim", "source", "rule")}
+        work = {word: getattr(module, word) for word in ("measure", "judge", "draw")}
+        return cls(name=name, **words, **work, prepare=getattr(module, "prepare", None))
+
 
 def column(measurements: Sequence[Measurement], key: str) -> list[Any]:
     """One value of every seed."""

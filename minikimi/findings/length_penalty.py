@@ -13,7 +13,7 @@ from dataclasses import replace
 from statistics import mean
 from typing import Any
 
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
+from minikimi.findings.finding import Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import processor
 from minikimi.findings.thinking import LONGEST, START_STEPS, answering_model, problems, reinforce
@@ -22,6 +22,12 @@ from minikimi.rl.rollout_settings import RolloutSettings
 
 ROLLOUTS = RolloutSettings(problems=16, samples=8, inner_steps=2, max_new_tokens=LONGEST)
 WEIGHTS = {"with": 0.5, "without": 0.0}
+
+
+TITLE = "Length reward"
+CLAIM = "a length reward, after a warm-up without it, shortens responses at little or no loss of accuracy"
+SOURCE = "Kimi k1.5, arXiv 2501.12599, sections 2.3.3 and 2.4"
+RULE = "in every seed at least 10 % fewer tokens, and on average at most 2 points of pass@1 lost"
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
@@ -57,15 +63,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
         lines(ax, range(1, len(rows[0]) + 1), rows, f"{kind} length reward", COLOURS[kind])
     ax.set_xlabel("iteration", fontsize=9)
     ax.set_ylabel("mean tokens of a response", fontsize=9)
-
-
-FINDING = Finding(
-    name="length_penalty",
-    title="Length reward",
-    claim="a length reward, after a warm-up without it, shortens responses at little or no loss of accuracy",
-    source="Kimi k1.5, arXiv 2501.12599, sections 2.3.3 and 2.4",
-    rule="in every seed at least 10 % fewer tokens, and on average at most 2 points of pass@1 lost",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
+from minikimi.findings.finding import Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import as_text, batches, held_out_batches, world
 from minikimi.findings.toy_training import Rule, loss_on, text_model, train
@@ -19,6 +19,12 @@ from minikimi.findings.toy_training import Rule, loss_on, text_model, train
 RATES = (1e-3, 2.5e-3, 6e-3, 1.5e-2, 4e-2)
 BUDGETS = (0.2, 0.35, 0.5, 0.7, 1.0)  # of AdamW's steps
 RULES: tuple[Rule, ...] = ("muon", "adamw")
+
+
+TITLE = "Muon against AdamW"
+CLAIM = "Muon needs about 52 % of AdamW's training FLOPs for the same loss"
+SOURCE = "Moonlight, arXiv 2502.16982, section 3.2"
+RULE = "in every seed at most 75 % of AdamW's steps"
 
 
 def run(seed: int, rule: Rule, lr: float, share: float, quick: bool) -> float:
@@ -74,16 +80,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     ax.axvline(0.52, color=COLOURS["paper"], lw=1, ls=":", label="report: 0.52")
     ax.set_xlabel("steps, as a share of AdamW's", fontsize=9)
     ax.set_ylabel("held-out loss", fontsize=9)
-
-
-FINDING = Finding(
-    name="muon",
-    title="Muon against AdamW",
-    claim="Muon needs about 52 % of AdamW's training FLOPs for the same loss",
-    source="Moonlight, arXiv 2502.16982, section 3.2",
-    rule="in every seed at most 75 % of AdamW's steps",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-    prepare=prepare,
-)

@@ -12,7 +12,7 @@ from copy import deepcopy
 from statistics import mean
 from typing import Any
 
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average
+from minikimi.findings.finding import Measurement, Prepared, Verdict, average
 from minikimi.findings.plot import COLOURS, bars
 from minikimi.findings.texts import as_chat, as_text, batches, held_out_batches, world
 from minikimi.findings.toy_training import Rule, loss_on, text_model, train
@@ -22,6 +22,12 @@ LR = 6e-3
 SFT_RATES = (3e-3, 1e-2)
 RULES: tuple[Rule, ...] = ("muon", "adamw")
 CELLS = [f"{before}_{after}" for before in RULES for after in RULES]
+
+
+TITLE = "Muon in fine-tuning"
+CLAIM = "Muon in fine-tuning helps if pre-training used Muon, and not after AdamW pre-training (2 x 2)"
+SOURCE = "Moonlight, arXiv 2502.16982, section 3.5, tables 6 and 7"
+RULE = "after Muon a gain in every seed, after AdamW not"
 
 
 def pretrained(seed: int, rule: Rule, quick: bool) -> KimiVL:
@@ -76,16 +82,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     colours = [COLOURS["muon"] if cell.endswith("muon") else COLOURS["adamw"] for cell in CELLS]
     bars(ax, labels, [[m[cell] for cell in CELLS] for m in measurements], colours)
     ax.set_ylabel("held-out loss after fine-tuning", fontsize=9)
-
-
-FINDING = Finding(
-    name="muon_sft",
-    title="Muon in fine-tuning",
-    claim="Muon in fine-tuning helps if pre-training used Muon, and not after AdamW pre-training (2 x 2)",
-    source="Moonlight, arXiv 2502.16982, section 3.5, tables 6 and 7",
-    rule="after Muon a gain in every seed, after AdamW not",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-    prepare=prepare,
-)

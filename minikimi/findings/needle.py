@@ -16,7 +16,7 @@ import torch
 from minikimi.data import PackedLoader
 from minikimi.data.mixture import Mixture
 from minikimi.data.packing import pack
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average
+from minikimi.findings.finding import Measurement, Prepared, Verdict, average
 from minikimi.findings.plot import COLOURS, bars
 from minikimi.findings.texts import processor, world
 from minikimi.findings.toy_training import text_model, train
@@ -30,6 +30,12 @@ LONG_SHARE = 0.25  # of the tokens
 LR = 1e-2
 TOKENS = 1024  # of a batch
 STAGES = (1600, 800)  # steps: short, then mixed
+
+
+TITLE = "Needles at four times the length"
+CLAIM = "after the base goes from 50,000 to 800,000 and training on 25 % long data, needles are found at new lengths"
+SOURCE = "Kimi-VL, arXiv 2504.07491, section 2.3, table 2"
+RULE = "in every seed recall at four times the length under 50 % before and over 90 % after"
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
@@ -92,15 +98,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     bars(ax, labels, rows, [COLOURS["without"], COLOURS["with"]] * len(TASKS))
     ax.set_ylim(0, 105)
     ax.set_ylabel("percent recalled", fontsize=9)
-
-
-FINDING = Finding(
-    name="needle",
-    title="Needles at four times the length",
-    claim="after the base goes from 50,000 to 800,000 and training on 25 % long data, needles are found at new lengths",
-    source="Kimi-VL, arXiv 2504.07491, section 2.3, table 2",
-    rule="in every seed recall at four times the length under 50 % before and over 90 % after",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-)

@@ -17,4 +17,4 @@ def load(name: str) -> Finding:
     """The finding of that name. Raises `UserError` if there is none."""
     if name not in NAMES:
         raise unknown("finding", name, NAMES)
-    return import_module(f"minikimi.findings.{name}").FINDING
+    return Finding.of(name, import_module(f"minikimi.findings.{name}"))

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
+from minikimi.findings.finding import Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.toy_training import optimizer_of
 from minikimi.model.config import VisionConfig
@@ -36,6 +36,12 @@ CONFIG = VisionConfig(
     hidden_size=64, num_attention_heads=2, num_hidden_layers=2, intermediate_size=128, init_pos_emb_height=8,
     init_pos_emb_width=8, torch_dtype="float32",
 )  # fmt: skip
+
+
+TITLE = "Larger pictures than in training"
+CLAIM = "interpolated absolute positions become inadequate at higher resolution; 2-D RoPE keeps fine places"
+SOURCE = "Kimi-VL, arXiv 2504.07491, section 2.1"
+RULE = "at twice the side, in every seed, RoPE at least 10 points ahead and with the smaller loss against side 4"
 
 
 class Neighbours(nn.Module):
@@ -136,15 +142,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     ax.set_ylim(0, 105)
     ax.set_xlabel("side of the grid, cells", fontsize=9)
     ax.set_ylabel("percent right", fontsize=9)
-
-
-FINDING = Finding(
-    name="resolution",
-    title="Larger pictures than in training",
-    claim="interpolated absolute positions become inadequate at higher resolution; 2-D RoPE keeps fine places",
-    source="Kimi-VL, arXiv 2504.07491, section 2.1",
-    rule="at twice the side, in every seed, RoPE at least 10 points ahead and with the smaller loss against side 4",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column, span
+from minikimi.findings.finding import Measurement, Prepared, Verdict, average, column, span
 from minikimi.findings.plot import COLOURS
 from minikimi.findings.texts import as_text, batches, world
 from minikimi.findings.toy_training import Rule, matrices_of, text_model, train
@@ -23,6 +23,12 @@ from minikimi.optim.muon import as_matrices
 LR = 6e-3
 PARTS = ("attention", "dense", "experts", "router")
 RULES: tuple[Rule, ...] = ("muon", "adamw")
+
+
+TITLE = "Spectra under Muon and AdamW"
+CLAIM = "SVD entropy of the weights is higher under Muon than under AdamW, most of all for the router"
+SOURCE = "Moonlight, arXiv 2502.16982, section 3.4, figure 4"
+RULE = "higher in every seed, and the mean difference largest for the router"
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
@@ -79,15 +85,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     low = min(m[f"{part}_{rule}"] for m in measurements for part in PARTS for rule in RULES)
     ax.set_ylim(max(0.0, low - 0.1), 1.0)
     ax.set_ylabel("SVD entropy of the weights", fontsize=9)
-
-
-FINDING = Finding(
-    name="svd_entropy",
-    title="Spectra under Muon and AdamW",
-    claim="SVD entropy of the weights is higher under Muon than under AdamW, most of all for the router",
-    source="Moonlight, arXiv 2502.16982, section 3.4, figure 4",
-    rule="higher in every seed, and the mean difference largest for the router",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from minikimi.evaluation.scaling import answer_after, think
-from minikimi.findings.finding import Finding, Measurement, Prepared, Verdict, average, column
+from minikimi.findings.finding import Measurement, Prepared, Verdict, average, column
 from minikimi.findings.plot import COLOURS, lines
 from minikimi.findings.texts import processor
 from minikimi.findings.thinking import LONGEST, START_STEPS, answering_model, problems
@@ -19,6 +19,12 @@ from minikimi.rl.rewards import exact_answer
 
 LIMITS = (0, 8, 16, 24, 32, 48, 64)
 ANSWER_TOKENS = 8
+
+
+TITLE = "Room for thinking"
+CLAIM = "accuracy rises with the limit of thinking tokens (MathVision 18.7 at 1K to 36.8 at 16K)"
+SOURCE = "Kimi-VL, arXiv 2504.07491, figure 13"
+RULE = "in every seed at least 5 points from no thinking to the largest limit, and on average no fall over 2 points"
 
 
 def measure(seed: int, quick: bool, prepared: Prepared) -> Measurement:
@@ -50,15 +56,3 @@ def draw(ax: Any, measurements: Sequence[Measurement]) -> None:
     ax.set_ylim(0, 100)
     ax.set_xlabel("limit of thinking tokens", fontsize=9)
     ax.set_ylabel("percent right", fontsize=9)
-
-
-FINDING = Finding(
-    name="test_time",
-    title="Room for thinking",
-    claim="accuracy rises with the limit of thinking tokens (MathVision 18.7 at 1K to 36.8 at 16K)",
-    source="Kimi-VL, arXiv 2504.07491, figure 13",
-    rule="in every seed at least 5 points from no thinking to the largest limit, and on average no fall over 2 points",
-    measure=measure,
-    judge=judge,
-    draw=draw,
-)

@@ -13,8 +13,7 @@ from statistics import mean
 from typing import Any
 
 from minikimi.report.runfiles import curve, read_columns
-
-BEFORE_LONG, AFTER_LONG = "cooldown", "long2"
+from minikimi.training.stages import BEFORE_LONG, LONG
 
 
 def trained_rows(run: Path) -> dict[str, str]:
@@ -55,7 +54,7 @@ def balance(run: Path) -> str:
 
 
 def needle(run: Path) -> str:
-    return f"recall before {recalls(run, BEFORE_LONG)}; after {recalls(run, AFTER_LONG)}"
+    return f"recall before {recalls(run, BEFORE_LONG)}; after {recalls(run, LONG[-1])}"
 
 
 def recalls(run: Path, stage: str) -> str:

@@ -25,9 +25,25 @@ class Wrong:
     answer: Callable[..., Any]
 
 
-def wrong(name: str, hint: str) -> Callable[[Callable[..., Any]], Wrong]:
-    """Make the function or class below it a `Wrong`."""
-    return lambda answer: Wrong(name, hint, answer)
+class Wrongs(list[Wrong]):
+    """The wrong answers of an exercise, in the order of its file, each entered where it is written:
+
+    wrong = Wrongs()
+
+    @wrong("reshape alone", "reshape does not move anything.")
+    def only_reshaped(image): ...
+
+    wrong.add("grid as (w, h)", "The grid is (h, w): rows first.", swapped(patchify))
+    """
+
+    def add(self, name: str, hint: str, answer: Callable[..., Any]) -> Wrong:
+        """Enter an answer that exists already."""
+        self.append(Wrong(name, hint, answer))
+        return self[-1]
+
+    def __call__(self, name: str, hint: str) -> Callable[[Callable[..., Any]], Wrong]:
+        """Enter the function or class below."""
+        return lambda answer: self.add(name, hint, answer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +73,7 @@ class Exercise:
     why: str
     solution: Callable[..., Any]
     cases: Callable[[int, torch.dtype], Sequence[Case]]
-    wrong: tuple[Wrong, ...]
+    wrong: Sequence[Wrong]
     run: Callable[..., Any] = lambda answer, *case: answer(*case)
     properties: tuple[Callable[..., None], ...] = ()
     dtypes: tuple[torch.dtype, ...] = (torch.float32,)

@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -36,6 +38,13 @@ class LatentCache:
         ]
         self.lengths = torch.zeros(batch, dtype=torch.int32, device=device)
         self.capacity = capacity
+
+    def part(self, batch: int, capacity: int) -> LatentCache:
+        """A view of the first `batch` sequences and `capacity` entries, which shares their memory."""
+        view = object.__new__(LatentCache)
+        view.layers = [layer[:batch, :capacity] for layer in self.layers]
+        view.lengths, view.capacity = self.lengths[:batch], capacity
+        return view
 
     def put(self, layer: int, entries: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """Store entries (T, R + d_rope) of sequences `rows` (T,) at `positions` (T,); returns the layer's buffer."""
@@ -85,6 +94,35 @@ class LatentAttention(nn.Module):
         out = ops.mla_attention(q_nope, q_rope, k_nope, k_rope, v, cu_seqlens, max_seqlen, self.scale)
         return self.o_proj(rearrange(out, "t h d -> t (h d)")), torch.cat([latent, k_rope], dim=-1)
 
+    def extend(
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        cu_seqlens: Tensor,
+        positions: Tensor,
+        cache: LatentCache,
+        layer: int,
+        slots: Sequence[int],
+    ) -> Tensor:
+        """Packed tokens x (T, D) that go on in the sequences `slots` of the cache, at `positions` (T,); to (T, D).
+
+        Keys and values of one sequence after another are expanded from its cached latents, old and new.
+        """
+        q = torch.cat(self.queries(x, cos, sin), dim=-1)
+        lengths = cu_seqlens.diff()
+        rows = torch.tensor(slots, device=x.device).repeat_interleave(lengths)
+        entries = cache.put(layer, torch.cat(self.latents(x, cos, sin), dim=-1), rows, positions)
+        outputs = []
+        for slot, new, last in zip(
+            slots, q.split(lengths.tolist()), positions[cu_seqlens[1:].long() - 1].tolist(), strict=True
+        ):
+            latent, k_rope = entries[slot, : last + 1].split([self.rank, self.rope], dim=-1)
+            k_nope, v = self.expand(latent)
+            k = torch.cat([k_nope, k_rope[:, None].expand(-1, self.num_heads, -1)], dim=-1)
+            outputs.append(ops.later_attention(new, k, v, self.scale))
+        return self.o_proj(rearrange(torch.cat(outputs), "t h d -> t (h d)"))
+
     def decode(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LatentCache, layer: int) -> Tensor:
         """One new token per sequence, x (B, D) to (B, D), with keys and values expanded from the whole cache."""
         q_nope, q_rope = self.queries(x, cos, sin)
@@ -100,12 +138,12 @@ class LatentAttention(nn.Module):
         """As `decode`, but queries and outputs pass through the halves of `kv_b_proj`: no key or value is made."""
         q_nope, q_rope = self.queries(x, cos, sin)
         entries = self._append(x, cos, sin, cache, layer)
-        weight = rearrange(self.kv_b_proj.weight, "(h d) r -> h d r", h=self.num_heads)
-        w_key, w_value = weight.split([self.nope, self.v_dim], dim=1)
-        q_latent = torch.einsum("bhd,hdr->bhr", q_nope, w_key)
+        w_key, w_value = self.kv_b_proj.weight.unflatten(0, (self.num_heads, -1)).split([self.nope, self.v_dim], dim=1)
+        # batched over the heads, which is half the time of an einsum where a step is bound by launches
+        q_latent = (q_nope.transpose(0, 1) @ w_key).transpose(0, 1)  # (B, H, R)
         out_latent = ops.mla_decode(q_latent, q_rope, entries, cache.lengths + 1, self.scale)  # (B, H, R)
-        out = torch.einsum("bhr,hdr->bhd", out_latent, w_value)
-        return self.o_proj(rearrange(out, "b h d -> b (h d)"))
+        out = (out_latent.transpose(0, 1) @ w_value.transpose(1, 2)).transpose(0, 1)  # (B, H, d_v)
+        return self.o_proj(out.flatten(1))
 
     def _append(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LatentCache, layer: int) -> Tensor:
         latent, k_rope = self.latents(x, cos, sin)

@@ -187,12 +187,11 @@ def _build(cls: type[ConfigT], values: Mapping[str, Any], source: str) -> Config
 
 
 DTYPES = ("float32", "bfloat16", "float16")
-SIZES = (
-    "patch_size", "num_attention_heads", "num_hidden_layers", "hidden_size", "intermediate_size", "init_pos_emb_height",
-    "init_pos_emb_width", "vocab_size", "max_position_embeddings", "moe_intermediate_size", "n_shared_experts",
-    "n_routed_experts",
-    "num_experts_per_tok", "kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim",
-)  # fmt: skip
+COUNTS = ("num_hidden_layers", "num_attention_heads", "n_shared_experts", "n_routed_experts", "num_experts_per_tok")
+WIDTHS = ("hidden_size", "intermediate_size", "moe_intermediate_size", "kv_lora_rank")
+HEAD_WIDTHS = ("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim")
+EXTENTS = ("patch_size", "init_pos_emb_height", "init_pos_emb_width", "vocab_size", "max_position_embeddings")
+SIZES = (*COUNTS, *WIDTHS, *HEAD_WIDTHS, *EXTENTS)
 
 
 def _check(config: KimiVLConfig) -> None:
@@ -232,13 +231,22 @@ def _check(config: KimiVLConfig) -> None:
             raise UserError(f"config: {remedy}")
 
 
-def _preset(vision: dict[str, Any], text: dict[str, Any]) -> KimiVLConfig:
-    """A preset on the shipped byte-level BPE: 960 ordinary tokens, then 64 reserved ids at the official offsets."""
+def _preset(
+    vision: dict[str, Any], table: int, text: dict[str, Any], attention: dict[str, Any], experts: dict[str, Any]
+) -> KimiVLConfig:
+    """A preset on the shipped byte-level BPE: 960 ordinary tokens, then 64 reserved ids at the official offsets.
+
+    `table` is the side of MoonViT's learned table of positions; the other four are fields of the two configs.
+    """
     ordinary, vocab_size = 960, 1024
     ids: dict[str, Any] = {"bos_token_id": ordinary, "eos_token_id": ordinary + 1, "pad_token_id": vocab_size - 1}
+    attention = attention | {"num_key_value_heads": attention["num_attention_heads"]}
+    small: dict[str, Any] = {"vocab_size": vocab_size, "torch_dtype": "float32", "rope_theta": 50000.0}
     return KimiVLConfig(
-        vision_config=VisionConfig(torch_dtype="float32", **vision),
-        text_config=TextConfig(vocab_size=vocab_size, torch_dtype="float32", rope_theta=50000.0, **ids, **text),
+        vision_config=VisionConfig(
+            torch_dtype="float32", init_pos_emb_height=table, init_pos_emb_width=table, **vision
+        ),
+        text_config=TextConfig(**small, **ids, **text, **attention, **experts),
         media_placeholder_token_id=ordinary + 21,
         vocab_size=vocab_size,
         torch_dtype="float32",
@@ -249,28 +257,51 @@ def _preset(vision: dict[str, Any], text: dict[str, Any]) -> KimiVLConfig:
 # appendix C).
 PRESETS: dict[str, KimiVLConfig] = {
     "nano": _preset(
-        dict(hidden_size=64, num_attention_heads=2, num_hidden_layers=2, intermediate_size=128,
-             init_pos_emb_height=8, init_pos_emb_width=8),
-        dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2, intermediate_size=128,
-             moe_intermediate_size=32, n_routed_experts=8, num_experts_per_tok=2, n_shared_experts=1, kv_lora_rank=32,
-             qk_nope_head_dim=16, qk_rope_head_dim=16, v_head_dim=16, routed_scaling_factor=1.4088,
-             max_position_embeddings=1024),
+        vision=dict(hidden_size=64, num_attention_heads=2, num_hidden_layers=2, intermediate_size=128),
+        table=8,
+        text=dict(hidden_size=64, num_hidden_layers=2, intermediate_size=128, max_position_embeddings=1024),
+        attention=dict(num_attention_heads=2, kv_lora_rank=32, qk_nope_head_dim=16, qk_rope_head_dim=16, v_head_dim=16),
+        experts=dict(
+            n_routed_experts=8,
+            num_experts_per_tok=2,
+            n_shared_experts=1,
+            moe_intermediate_size=32,
+            routed_scaling_factor=1.4088,
+        ),
     ),
     "small": _preset(
-        dict(hidden_size=128, num_attention_heads=4, num_hidden_layers=3, intermediate_size=384,
-             init_pos_emb_height=12, init_pos_emb_width=12),
-        dict(hidden_size=128, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=4, intermediate_size=384,
-             moe_intermediate_size=64, n_routed_experts=16, num_experts_per_tok=4, n_shared_experts=1, kv_lora_rank=64,
-             qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, routed_scaling_factor=1.9908,
-             initializer_range=0.05, max_position_embeddings=4096),
+        vision=dict(hidden_size=128, num_attention_heads=4, num_hidden_layers=3, intermediate_size=384),
+        table=12,
+        text=dict(
+            hidden_size=128,
+            num_hidden_layers=3,
+            intermediate_size=384,
+            max_position_embeddings=4096,
+            initializer_range=0.05,
+        ),
+        attention=dict(num_attention_heads=4, kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32),
+        experts=dict(
+            n_routed_experts=16,
+            num_experts_per_tok=4,
+            n_shared_experts=1,
+            moe_intermediate_size=64,
+            routed_scaling_factor=1.9908,
+        ),
     ),
     "base": _preset(
-        dict(hidden_size=576, num_attention_heads=8, num_hidden_layers=12, intermediate_size=2304,
-             init_pos_emb_height=32, init_pos_emb_width=32),
-        dict(hidden_size=768, num_hidden_layers=12, num_attention_heads=12, num_key_value_heads=12,
-             intermediate_size=3072, moe_intermediate_size=384, n_routed_experts=32, num_experts_per_tok=4,
-             n_shared_experts=2, kv_lora_rank=192, qk_nope_head_dim=64, qk_rope_head_dim=32, v_head_dim=64,
-             routed_scaling_factor=1.9965, max_position_embeddings=16384),
+        vision=dict(hidden_size=576, num_attention_heads=8, num_hidden_layers=12, intermediate_size=2304),
+        table=32,
+        text=dict(hidden_size=768, num_hidden_layers=12, intermediate_size=3072, max_position_embeddings=16384),
+        attention=dict(
+            num_attention_heads=12, kv_lora_rank=192, qk_nope_head_dim=64, qk_rope_head_dim=32, v_head_dim=64
+        ),
+        experts=dict(
+            n_routed_experts=32,
+            num_experts_per_tok=4,
+            n_shared_experts=2,
+            moe_intermediate_size=384,
+            routed_scaling_factor=1.9965,
+        ),
     ),
     "kimi-vl-a3b": KimiVLConfig(),
-}  # fmt: skip
+}

@@ -6,6 +6,8 @@ one after another. Source: Kimi-VL report (arXiv 2504.07491), section 2.1; Moonl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -91,13 +93,46 @@ class Decoder(nn.Module):
             cache.lengths.copy_(cu_seqlens.diff())
         return self.norm(x), routings
 
-    def decode(self, x: Tensor, cache: LatentCache, absorbed: bool = True) -> Tensor:
-        """One new token per sequence, embeddings (B, D) to hidden states (B, D); the cache grows by one entry."""
+    def prefill(
+        self,
+        x: Tensor,
+        cu_seqlens: Tensor,
+        max_seqlen: int,
+        cache: LatentCache,
+        slots: Sequence[int],
+        starts: Sequence[int],
+    ) -> None:
+        """Read packed embeddings (T, D) into the sequences `slots` of the cache, which hold `starts` entries so far.
+
+        Chunk by chunk, a prompt of any length needs the activations of one chunk. The hidden states are not kept: what
+        follows is said by `decode`, which reads a prompt's last token.
+        """
+        ends = [start + n for start, n in zip(starts, cu_seqlens.diff().tolist(), strict=True)]
+        begun = torch.tensor(starts, device=x.device).repeat_interleave(cu_seqlens.diff())
+        positions = segment_positions(cu_seqlens) + begun
+        cos, sin = self.rotary(positions)
+        rows = torch.tensor(slots, device=x.device).repeat_interleave(cu_seqlens.diff())
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, DecoderLayer)
+            if any(starts):
+                h = layer.input_layernorm(x)
+                attended = layer.self_attn.extend(h, cos, sin, cu_seqlens, positions, cache, i, slots)
+                x, _ = layer.feed_forward(x + attended)
+            else:
+                x, entries, _ = layer(x, cos, sin, cu_seqlens, max_seqlen)
+                cache.put(i, entries, rows, positions)
+        cache.lengths[slots] = torch.tensor(ends, dtype=torch.int32, device=x.device)
+
+    def decode(self, x: Tensor, cache: LatentCache, absorbed: bool = True, growing: Tensor | None = None) -> Tensor:
+        """One new token per sequence, embeddings (B, D) to hidden states (B, D); the cache grows by one entry.
+
+        Where `growing` (B,) is 0 it does not: what such a sequence computes counts for nothing.
+        """
         cos, sin = self.rotary(cache.lengths)
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
             x = layer.decode(x, cos, sin, cache, i, absorbed)
-        cache.lengths += 1
+        cache.lengths += 1 if growing is None else growing
         return self.norm(x)
 
 

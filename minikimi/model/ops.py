@@ -2,8 +2,8 @@
 
 Each function here is a plain torch reference, readable and used on CPU, and hands over to a Triton kernel of the same
 meaning where that pays: on CUDA with Triton installed. `MINIKIMI_KERNELS=torch|triton` overrides the choice (on CPU,
-`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. Shape letters: T
-tokens, P patches, H heads, d head width, R latent rank, E experts, K experts per token.
+`triton` means Triton's interpreter: set `TRITON_INTERPRET=1` too). Lesson 16 writes the kernels. The shape letters are
+those of `minikimi/model/__init__.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor
+from torch.nn.attention.bias import causal_lower_right
 from torch.utils.checkpoint import checkpoint
 
 from minikimi.errors import UserError
@@ -54,6 +55,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) in float32, cast to x's dtype, times weight. x (..., D), weight (D,)."""
     if triton_chosen(x):
         return kernel("elementwise.rms_norm", "rms_norm")(x, weight, eps)
+    if not torch.is_grad_enabled() and x.dtype == weight.dtype == torch.float32:  # the same in half the time
+        return F.rms_norm(x, x.shape[-1:], weight, eps)
     normed = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
     return normed.to(x.dtype) * weight
 
@@ -123,6 +126,19 @@ def mla_attention(
     return segment_attention(q, k, v, cu_seqlens, scale, causal=True)
 
 
+def later_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """Causal attention of a sequence's last T tokens to all of its L: q (T, H, d), k (L, H, d), v (L, H, d_v).
+
+    To (T, H, d_v). Query t sees the keys up to L - T + t.
+    """
+    d_v = v.shape[-1]
+    v = F.pad(v, (0, max(q.shape[-1] - d_v, 0)))  # the fused attention of torch needs one head width
+    q, k, v = (rearrange(x, "t h d -> 1 h t d") for x in (q, k, v))
+    mask = causal_lower_right(q.shape[2], k.shape[2])
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    return rearrange(out, "1 h t d -> t h d")[..., :d_v]
+
+
 def masked_softmax(scores: Tensor, lengths: Tensor) -> Tensor:
     """Softmax of (B, H, L) over the first `lengths` (B,) positions."""
     outside = torch.arange(scores.shape[-1], device=scores.device) >= lengths[:, None]
@@ -137,9 +153,9 @@ def mla_decode(q_latent: Tensor, q_rope: Tensor, cache: Tensor, lengths: Tensor,
     if triton_chosen(q_latent):
         return kernel("attention.mla_decode", "mla_decode")(q_latent, q_rope, cache, lengths, scale)
     q = torch.cat([q_latent, q_rope], dim=-1)
-    scores = torch.einsum("bhr,blr->bhl", q, cache.to(q.dtype))
-    weights = masked_softmax(scores.float() * scale, lengths).to(q.dtype)
-    return torch.einsum("bhl,blr->bhr", weights, cache[..., : q_latent.shape[-1]].to(q.dtype))
+    cache = cache.to(q.dtype)
+    weights = masked_softmax((q @ cache.transpose(1, 2)).float() * scale, lengths).to(q.dtype)  # (B, H, L)
+    return weights @ cache[..., : q_latent.shape[-1]]
 
 
 def route_tokens(
@@ -173,17 +189,39 @@ def moe_experts(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tenso
         run = kernel("moe.decode", "moe_decode") if decoding else kernel("moe.experts", "moe_experts")
         return run(x_low, indices, weights, *experts).to(x.dtype)
     top_k, num_experts = indices.shape[1], len(gate_up_proj)
+    if not torch.is_grad_enabled():
+        if len(x) == 1:
+            return _one_token(x, indices, weights, gate_up_proj, down_proj)
+        if num_experts <= 2 * indices.numel() and len(x) <= 2 * num_experts:
+            return _every_expert(x, indices, weights, gate_up_proj, down_proj)
     order = indices.flatten().argsort(stable=True)  # (T*K,) slots, expert by expert
     token = order // top_k
     counts = torch.bincount(indices.flatten(), minlength=num_experts).tolist()
     by_expert = x.index_select(0, token).split(counts)
-    outputs = []
+    outputs = [x[:0]]  # so that no token at all gives an empty result
     # unbind, not gate_up_proj[e]: the gradient of each index would be a whole stack, zero but for one expert
     for rows, w_gate_up, w_down in zip(by_expert, gate_up_proj.unbind(), down_proj.unbind(), strict=True):
-        gate, up = F.linear(rows, w_gate_up).chunk(2, dim=-1)
-        outputs.append(F.linear(F.silu(gate) * up, w_down))
+        if len(rows):
+            gate, up = F.linear(rows, w_gate_up).chunk(2, dim=-1)
+            outputs.append(F.linear(F.silu(gate) * up, w_down))
     y = torch.cat(outputs) * weights.flatten()[order, None]
     return torch.zeros_like(x, dtype=y.dtype).index_add(0, token, y).to(x.dtype)
+
+
+def _one_token(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
+    """`moe_experts` for a decoding step of one sequence: its few experts in turn, without sorting."""
+    chosen = indices[0].tolist()
+    gate, up = torch.stack([gate_up_proj[e] @ x[0] for e in chosen]).chunk(2, dim=-1)  # (K, F) each
+    y = torch.stack([down_proj[e] @ h for e, h in zip(chosen, (F.silu(gate) * up).unbind(), strict=True)])
+    return (weights.to(y.dtype) @ y).to(x.dtype)
+
+
+def _every_expert(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
+    """`moe_experts` for a few tokens that need most experts: each of them sees every token, all at once."""
+    gate, up = (x @ gate_up_proj.transpose(1, 2)).chunk(2, dim=-1)  # (E, T, F) each
+    y = (F.silu(gate) * up) @ down_proj.transpose(1, 2)  # (E, T, D)
+    share = weights.new_zeros(len(x), len(gate_up_proj)).scatter_(1, indices, weights)
+    return torch.einsum("te,etd->td", share.to(y.dtype), y).to(x.dtype)
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, ignore_index: int = -100) -> Tensor:

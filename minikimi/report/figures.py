@@ -13,11 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minikimi.report.runfiles import Columns, curve
+from minikimi.training.stages import STAGES
 
-COLOURS = {
-    "text": "#8a6d3b", "vit": "#2a6fdb", "align": "#c06a12", "joint": "#2b8a5c", "cooldown": "#16798a",
-    "long1": "#6a5acd", "long2": "#4b3fa0", "sft": "#a8408f", "sft2": "#c2699f", "longcot": "#b03a5b", "rl": "#b23a2a",
-}  # fmt: skip
 GREY = "#7d8995"
 DPI = 120
 BINS = 24  # columns that each stage takes in the picture of expert loads
@@ -85,7 +82,7 @@ def loss_figure(columns: Columns, stage: str) -> bytes:
     rate.tick_params(labelsize=6, colors=GREY)
     rate.ticklabel_format(axis="y", scilimits=(-2, 4), useMathText=True)
     rate.yaxis.get_offset_text().set(fontsize=6, color=GREY)
-    draw_curve(ax, columns, "loss", COLOURS[stage])
+    draw_curve(ax, columns, "loss", STAGES[stage].colour)
     ax.set_title(f"{stage}: loss", fontsize=9, parse_math=False)
     return png(figure)
 
@@ -140,8 +137,8 @@ def scaling_figure(limits: Sequence[float], mean: Sequence[float], interval: Seq
     places = list(range(len(limits)))
     if interval:
         ax.fill_between(places, [100 * low for low, _ in interval], [100 * high for _, high in interval], alpha=0.18,
-                        color=COLOURS["rl"], lw=0)  # fmt: skip
-    ax.plot(places, [100 * share for share in mean], color=COLOURS["rl"], marker="o", ms=4)
+                        color=STAGES["rl"].colour, lw=0)  # fmt: skip
+    ax.plot(places, [100 * share for share in mean], color=STAGES["rl"].colour, marker="o", ms=4)
     ax.set_xticks(places, [f"{limit:g}" for limit in limits])
     ax.set_ylim(0, 100)
     ax.set_xlabel("thinking tokens allowed", fontsize=8)

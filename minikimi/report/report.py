@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from minikimi.files import write_text
-from minikimi.report import figures
 from minikimi.report.page import STYLE, absent, count, page, panels, percent, section
-from minikimi.report.runfiles import STAGES, RunFiles, interval_of, number, read_run, sequence, stage_facts, table
+from minikimi.report.runfiles import RunFiles, interval_of, number, read_run, sequence, stage_facts, table
 from minikimi.report.samples import picture_names, picture_path, samples_section
 from minikimi.report.scores import (
     course_section,
@@ -22,6 +21,7 @@ from minikimi.report.scores import (
     scaling_section,
 )
 from minikimi.report.training import curves_section, load_section, rl_section
+from minikimi.training.stages import STAGES
 
 MAX_BYTES = 2_000_000
 
@@ -70,15 +70,15 @@ def header(run: RunFiles) -> str:
 def recipe_section(run: RunFiles) -> str:
     """The stages in order, with steps, tokens and minutes; a stage without a trace is grey and says so."""
     boxes = []
-    for stage, (title, what) in STAGES.items():
-        facts = fact_texts(stage_facts(run, stage))
-        if (run.directory / stage / "last.ckpt").is_file():  # a finished stage removes it
+    for stage in STAGES.values():
+        facts = fact_texts(stage_facts(run, stage.name))
+        if (run.directory / stage.name / "last.ckpt").is_file():  # a finished stage removes it
             facts.append("unfinished")
         kind = "" if facts else ' class="absent"'
         note = " · ".join(facts) or "not in this run"
         boxes.append(
-            f'<div{kind} style="background:{figures.COLOURS[stage]}"><strong>{escape(title)}</strong>'
-            f"<small>{escape(what)}</small><small><b>{escape(note)}</b></small></div>"
+            f'<div{kind} style="background:{stage.colour}"><strong>{escape(stage.title)}</strong>'
+            f"<small>{escape(stage.about)}</small><small><b>{escape(note)}</b></small></div>"
         )
     return section("The recipe", f'<div class="path">{"".join(boxes)}</div>')
 
@@ -118,7 +118,7 @@ def inside_section(run: RunFiles, model: Path | None = None) -> str:
 def cost_section(run: RunFiles) -> str:
     """Time by stage, memory and machine."""
     by_stage = {stage: facts for stage in STAGES if (facts := stage_facts(run, stage))}
-    lines = [cost_row(STAGES[stage][0], facts) for stage, facts in by_stage.items()]
+    lines = [cost_row(STAGES[stage].title, facts) for stage, facts in by_stage.items()]
     total = {name: sum(f.get(name, 0) for f in by_stage.values()) for name in ("steps", "tokens", "minutes")}
     lines += [cost_row("all stages", total, "mean")] if by_stage else []
     heads = "".join(f"<th>{name}</th>" for name in ("", "minutes", "steps", "tokens", "tokens/s"))

@@ -16,22 +16,9 @@ from typing import Any
 
 from minikimi.errors import UserError
 from minikimi.files import lines_of
+from minikimi.training.stages import STAGES
 
 Columns = dict[str, list[float]]
-
-STAGES = {
-    "text": ("Text", "the language model alone, on words"),
-    "vit": ("ViT training", "image-text pairs: contrastive and caption loss"),
-    "align": ("Alignment", "MoonViT and projector meet the language model"),
-    "joint": ("Joint pre-training", "text first, then more and more pictures"),
-    "cooldown": ("Cooldown", "the best data, a re-warmed rate"),
-    "long1": ("Long context 1", "four times the length, a new rotary base"),
-    "long2": ("Long context 2", "four times again"),
-    "sft": ("Fine-tuning", "conversations, loss on answers only"),
-    "sft2": ("Fine-tuning 2", "the same with longer contexts"),
-    "longcot": ("Long-CoT", "worked solutions, verified"),
-    "rl": ("RL", "sampled, rewarded, policy mirror descent"),
-}
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 from minikimi.report.figures import scaling_figure
 from minikimi.report.page import absent, heat_table, panels, percent, section
-from minikimi.report.runfiles import STAGES, RunFiles, interval_of, number, rows, sequence, table
+from minikimi.report.runfiles import RunFiles, interval_of, number, rows, sequence, table
 from minikimi.report.training import folded
+from minikimi.training.stages import BEFORE_LONG, LONG, STAGES
 
-LONG = ("cooldown", "long1", "long2")  # the stages around which the needle map is shown
 NOT_EVALUATED = "This run was not evaluated: there is no evaluation.json."
 HEADS = ("", "score", "", "95% interval", "blind", "chance", "prior", "n")
 
@@ -66,7 +66,7 @@ def course_section(run: RunFiles) -> str:
     forms = [str(values.get("form", "?")) for values in columns.values()]
     body = heat_table(["after", *columns], lines, notes={"asked in": forms})
     body += f"<p>Change of the mean: {escape(changes(list(columns), means, forms))}.</p>"
-    missing = [STAGES[stage][0] for stage in STAGES if stage not in columns]
+    missing = [STAGES[stage].title for stage in STAGES if stage not in columns]
     body += absent(f"Not evaluated: {', '.join(missing)}.") if missing else ""
     note = (
         "From fewer questions than the table above, so a few points up or down mean little. Where the form of the "
@@ -88,7 +88,7 @@ def changes(stages: list[str], means: list[Any], forms: list[str]) -> str:
 
 def needle_section(run: RunFiles) -> str:
     """Recall by length and depth, before and after the long-context stages, and of the finished model."""
-    maps = {f"after {stage}": table(run.scores.get(stage, {}), "needle_map") for stage in LONG}
+    maps = {f"after {stage}": table(run.scores.get(stage, {}), "needle_map") for stage in (BEFORE_LONG, *LONG)}
     maps["the finished model"] = table(run.evaluation, "needle_map")
     drawn = {name: needle_table(name, values) for name, values in maps.items()}
     body = "".join(drawn.values())

@@ -10,7 +10,8 @@ from typing import Any
 
 from minikimi.report import figures
 from minikimi.report.page import absent, cells, heat_table, panels, percent, section
-from minikimi.report.runfiles import STAGES, RunFiles, curve, interval_of, number, read_rollouts, table
+from minikimi.report.runfiles import RunFiles, curve, interval_of, number, read_rollouts, table
+from minikimi.training.stages import STAGES
 
 # Columns of rl/metrics.csv and what they say.
 RL_CURVES = {
@@ -33,9 +34,9 @@ def curves_section(run: RunFiles) -> str:
         names = sorted(name for name in columns if name.startswith("loss_") and curve(columns, name)[0])
         for name in names if len(names) > 1 else []:
             title = f"{stage}: {name}"
-            parts[title] = figures.curve_figure(columns, name, figures.COLOURS[stage], title)
+            parts[title] = figures.curve_figure(columns, name, STAGES[stage].colour, title)
     body = panels(pictures) + folded("parts of the loss", panels(parts))
-    missing = [STAGES[stage][0] for stage in STAGES if stage not in there]
+    missing = [STAGES[stage].title for stage in STAGES if stage not in there]
     if missing:
         body += absent(f"No metrics of: {', '.join(missing)}.")
     return section("How it learnt: loss, and in grey the learning rate", body)
@@ -69,7 +70,7 @@ def rl_section(run: RunFiles) -> str:
         return section(title, gained + nothing)
     rewards = {n: "" for n in columns if n.startswith("rewards/") and n.endswith("/mean")}
     named = {name: what for name, what in {**RL_CURVES, **rewards}.items() if curve(columns, name)[0]}
-    pictures = {name: figures.curve_figure(columns, name, figures.COLOURS["rl"]) for name in named}
+    pictures = {name: figures.curve_figure(columns, name, STAGES["rl"].colour) for name in named}
     lacking = [name for name in RL_CURVES if name not in named]
     meaning = "; ".join(f"{name}: {what}" for name, what in named.items() if what)
     body = gained + panels(pictures) + absent(f"{meaning}.")

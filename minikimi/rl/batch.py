@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from minikimi.data.packing import PackedBatch, pack
-from minikimi.model.attention import LatentCache
 from minikimi.model.kimi_vl import KimiVL, next_token_targets
 from minikimi.model.moe import Routing
 from minikimi.processor.processor import IGNORE_INDEX, Encoded
@@ -60,7 +59,7 @@ def join(
 
 
 def hidden_states(
-    model: KimiVL, batch: SharedBatch, pinned: list[Tensor] | None = None, cache: LatentCache | None = None
+    model: KimiVL, batch: SharedBatch, pinned: list[Tensor] | None = None
 ) -> tuple[Tensor, list[Routing]]:
     """The forward pass on shared images: hidden states (T, D) and one routing per expert layer."""
     out = model(
@@ -69,7 +68,6 @@ def hidden_states(
         batch.grid_hws,
         cu_seqlens=batch.cu_seqlens,
         pinned=pinned,
-        cache=cache,
         feature_index=batch.feature_index,
     )
     return out.hidden, out.routings

@@ -30,7 +30,7 @@ def compare(stage: Path, problems: int = 192) -> dict[str, Any]:
     The model before is the one that the stage's config.yaml names. Raises `UserError` if there was none, or it is gone.
     """
     config = yaml.safe_load((stage / "config.yaml").read_text())
-    start = config["model"].get("init_from")
+    start = config["model"]["start"].get("init_from")
     if start is None or not Path(start).is_dir():
         raise UserError(f"{stage}: the model it started from ({start}) is not there; nothing to compare with")
     settings = RolloutSettings(**config["data"]["settings"])

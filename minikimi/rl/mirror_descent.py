@@ -14,6 +14,8 @@ Source: Kimi k1.5 report (arXiv 2501.12599), section 2.3.2; Kimi-VL report (arXi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,7 +26,7 @@ from minikimi.model.moe import Router, Routing
 from minikimi.optim import Muon
 from minikimi.rl.batch import RolloutBatch, TokenLogProbs, token_log_probs
 from minikimi.rl.policy import Policy
-from minikimi.training.objectives import Loss, Objective
+from minikimi.training.objectives import PARTS, Loss, Objective
 
 
 def mirror_descent_loss(
@@ -54,7 +56,7 @@ class MirrorDescent(Objective):
 
     def __init__(
         self,
-        train: list[str],
+        train: Sequence[str] = PARTS,
         tau: float = 0.1,
         temperature: float = 1.0,
         replay_routing: bool = False,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from minikimi.inference.sampling import log_distribution
 from minikimi.model.config import KimiVLConfig
 from minikimi.processor.text.special_tokens import stop_ids
 
@@ -38,11 +39,15 @@ class Policy:
         text = config.text_config
         return cls(temperature, stop_ids(text.eos_token_id), text.bos_token_id)
 
+    def banned(self, vocab_size: int) -> Tensor:
+        """The forbidden ids, as a mask (V,)."""
+        banned = torch.arange(vocab_size) >= self.first_special
+        banned[list(self.stop_ids)] = False
+        return banned
+
     def log_probs(self, logits: Tensor) -> Tensor:
         """Logits (N, V) to log-probabilities (N, V), float32; forbidden ids get -inf."""
-        banned = torch.arange(logits.shape[-1], device=logits.device) >= self.first_special
-        banned[list(self.stop_ids)] = False
-        return (logits.float() / self.temperature).masked_fill(banned, -torch.inf).log_softmax(dim=-1)
+        return log_distribution(logits, self.temperature, self.banned(logits.shape[-1]).to(logits.device))
 
     def chosen_log_probs(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability of targets (N,) after hidden (N, D) under the head (V, D), and the entropy (N,).
@@ -63,13 +68,3 @@ class Policy:
         pairs = zip(hidden.split(rows), targets.split(rows), strict=True)
         chosen, entropy = zip(*(checkpoint(piece, h, t, use_reentrant=False) for h, t in pairs), strict=True)
         return torch.cat(chosen), torch.cat(entropy)
-
-    def draw(self, log_probs: Tensor, uniform: Tensor) -> Tensor:
-        """One id per row of (N, V) for given random numbers (N,) in [0, 1).
-
-        It is the id at which the cumulated probability first exceeds the random number.
-        """
-        cdf = log_probs.double().exp().cumsum(dim=-1)
-        total = cdf[:, -1]
-        threshold = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
-        return torch.searchsorted(cdf, threshold[:, None], right=True)[:, 0]

@@ -25,7 +25,7 @@ from minikimi.rl.batch import SharedBatch, join, token_log_probs
 from minikimi.rl.policy import Policy
 from minikimi.rl.rejection import verified
 from minikimi.rl.response import Group, Response
-from minikimi.training.objectives import Loss, Objective
+from minikimi.training.objectives import PARTS, Loss, Objective
 
 MUCH_LONGER = 1.5
 
@@ -75,7 +75,7 @@ class DirectPreference(Objective):
         temperature: at which the responses were sampled.
     """
 
-    def __init__(self, train: list[str], beta: float = 0.1, temperature: float = 1.0) -> None:
+    def __init__(self, train: Sequence[str] = PARTS, beta: float = 0.1, temperature: float = 1.0) -> None:
         super().__init__(train)
         self.beta, self.temperature = beta, temperature
 
@@ -128,10 +128,11 @@ def train_dpo(
         raise UserError("no pair of a short right and a long response was found; sample more problems")
     import lightning
 
-    from minikimi.training.module import Training
+    from minikimi.training.module import Schedule, Start, Training
 
-    objective = DirectPreference(["vision_tower", "multi_modal_projector", "language_model"], beta)
-    module = Training(objective, steps, lr, init_from=directory, warmup=0, bias_update_rate=0.0)
+    objective = DirectPreference(beta=beta)
+    start, schedule = Start(init_from=directory), Schedule(warmup=0)
+    module = Training(objective, steps, lr, start, schedule, bias_update_rate=0.0)
     loader = PairLoader(pairs, module.model.config.media_placeholder_token_id, size, steps)
     trainer = lightning.Trainer(
         max_steps=steps,

@@ -10,8 +10,6 @@ from torch import Tensor
 from minikimi.processor.processor import Encoded
 from minikimi.sample import Sample
 
-STOP, LENGTH, REPETITION = "stop", "length", "repetition"
-
 
 @dataclass
 class Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning
 
+from minikimi.data.shares import Mixtures
 from minikimi.errors import UserError
 from minikimi.files import write_json
 from minikimi.model.kimi_vl import KimiVL
@@ -44,7 +45,7 @@ class RolloutData(lightning.LightningDataModule):
     Args:
         steps: gradient steps of the stage.
         settings: how an iteration samples and scores.
-        tasks: weight of each task of the picture world; all equal if None.
+        tasks: weights of tasks of the picture world, or the name of a mixture; all equal if None.
         pool: number of problems to draw from.
         curriculum: from which iteration on which levels of difficulty (1 to 4) are drawn; all if None.
         prioritised: draw problems in proportion to 1 - success rate.
@@ -54,13 +55,14 @@ class RolloutData(lightning.LightningDataModule):
         validate_problems: number of these problems.
         processor: a directory with tokenizer and image settings; None takes the shipped small ones.
         seed: the problems, their order and all samples.
+        checkpoint_every: gradient steps between checkpoints, which cannot stand within an iteration.
     """
 
     def __init__(
         self,
         steps: int,
         settings: RolloutSettings,
-        tasks: dict[str, float] | None = None,
+        tasks: str | dict[str, float] | None = None,
         pool: int = 1024,
         curriculum: dict[int, list[int]] | None = None,
         prioritised: bool = True,
@@ -69,10 +71,16 @@ class RolloutData(lightning.LightningDataModule):
         validate_problems: int = 32,
         processor: str | None = None,
         seed: int = 0,
+        checkpoint_every: int = 0,
     ) -> None:
         super().__init__()
+        if checkpoint_every % settings.inner_steps:
+            raise UserError(
+                f"checkpoint_every {checkpoint_every} must be a multiple of inner_steps {settings.inner_steps}"
+            )
         self.processor = Processor.from_pretrained(processor) if processor else Processor.small()
-        self.steps, self.settings, self.tasks, self.seed = steps, settings, tasks, seed
+        self.steps, self.settings, self.seed = steps, settings, seed
+        self.tasks = None if tasks is None else Mixtures.of().weights(tasks)
         self.pool_size, self.curriculum, self.prioritised = pool, curriculum, prioritised
         self.filter_prompts = filter_prompts
         self.validate_every, self.validate_problems = validate_every, validate_problems
@@ -90,12 +98,6 @@ class RolloutData(lightning.LightningDataModule):
                 f"{trainer.world_size} processes: reinforcement learning runs in one; set trainer.devices to 1"
             )
         check_agreement(trainer.lightning_module.objective, self.settings)
-        for callback in trainer.checkpoint_callbacks:
-            every = getattr(callback, "_every_n_train_steps", 0)
-            if every % self.settings.inner_steps:
-                raise UserError(
-                    f"checkpoint_every {every} must be a multiple of inner_steps {self.settings.inner_steps}"
-                )
         world = self.source()
         directory = Path(trainer.default_root_dir)
         kept = self.kept(trainer.lightning_module.model, world, directory) if self.filter_prompts else None

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from minikimi.inference.request import LENGTH, REPETITION, STOP
 from minikimi.processor.processor import Processor
 from minikimi.rl.problems import informative
-from minikimi.rl.response import LENGTH, REPETITION, STOP, Group, Response
+from minikimi.rl.response import Group, Response
 from minikimi.rl.rewards import evaluate, length_rewards
 from minikimi.rl.rollout_settings import RolloutSettings
 

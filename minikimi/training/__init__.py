@@ -1,1 +1,1 @@
-"""Training: one Lightning module, two objectives, and the pipeline that runs the stages (lessons 10, 11 and 13)."""
+"""Training: the table of stages, one Lightning module, its objectives, and the pipeline (lessons 10 to 14)."""

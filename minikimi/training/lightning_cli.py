@@ -1,14 +1,16 @@
 """From YAML to Trainer, module and data with LightningCLI: typed, overridable on the command line, unknown keys
 rejected.
 
-The key `data_class` of a stage's YAML names the class of its data, `PackedData` where it says nothing; the block `data`
-holds that class's settings. All settings of a stage, with their types: `minikimi train --stage STAGE --help-stage`.
+The settings of a stage are put together by `minikimi.configs`. The key `data_class` names the class of its data,
+`PackedData` where it says nothing; the block `data` holds that class's settings, and its `tasks` may be names of
+mixtures. All settings of a stage, with their types: `minikimi train --stage STAGE --help-stage`.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import math
 import warnings
 from collections.abc import Sequence
@@ -20,23 +22,22 @@ import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from minikimi.configs import settings
+from minikimi.data.shares import Mixtures
 from minikimi.errors import UserError
 from minikimi.files import model_directory
 from minikimi.model.checkpoint import weight_files
+from minikimi.provenance import provenance
 from minikimi.training.module import Training
 from minikimi.training.records import Records
 from minikimi.training.settings_errors import setting_error
 
 PACKED = "minikimi.data.datamodule.PackedData"
-
-
 PARSER = {"exit_on_error": False, "allow_abbrev": False}  # a wrong setting raises, half a name is no name
 
 
 class StageCLI(LightningCLI):
-    """One number of steps, in `trainer.max_steps`, for trainer, schedule and data; and how often to write a
-    checkpoint.
-    """
+    """One number of steps, in `trainer.max_steps`, for trainer, schedule and data; names of mixtures become weights."""
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Raises `UserError` for settings that do not exist or have values of another type."""
@@ -48,24 +49,43 @@ class StageCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--checkpoint_every", type=int, default=50, help="optimizer steps between checkpoints")
         parser.add_argument("--data_class", type=str, default=PACKED, help="import path of the class of the data")
+        parser.add_argument(
+            "--made_by", type=dict[str, str], default={}, help="written, not read: command, commit, machine"
+        )
         parser.link_arguments("trainer.max_steps", "model.steps")
         parser.link_arguments("trainer.max_steps", "data.steps")
+        assert isinstance(self.datamodule_class, type)
+        if "checkpoint_every" in inspect.signature(self.datamodule_class).parameters:
+            parser.link_arguments("checkpoint_every", "data.checkpoint_every")
+
+    def before_instantiate_classes(self) -> None:
+        mixtures = Mixtures.of(self.config.model.start.preset)
+        self.config.data.tasks = mixtures.phases(self.config.data.tasks)
+        self.config.made_by = provenance()
 
 
-def data_class(config: Path) -> type[lightning.LightningDataModule]:
-    """The class of the data that a stage's YAML asks for. Raises `UserError` if there is no such class."""
-    name = (yaml.safe_load(config.read_text()) or {}).get("data_class", PACKED)
+def arguments(preset: str, stage: str, init: str | None, overrides: Sequence[str]) -> list[str]:
+    """The command line of one stage for LightningCLI: its settings, where its weights come from, what goes over it."""
+    weights = [f"--model.start.init_from={init}"] if init else []
+    settings_text = yaml.safe_dump(settings(preset, stage), sort_keys=False)
+    return [f"--config={settings_text}", f"--model.start.preset={preset}", *weights, *overrides]
+
+
+def data_class(args: Sequence[str]) -> type[lightning.LightningDataModule]:
+    """The class of the data that the settings in `args[0]` ask for. Raises `UserError` if there is no such class."""
+    name = yaml.safe_load(args[0].removeprefix("--config=")).get("data_class", PACKED)
     module, _, attribute = str(name).rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError):
-        raise UserError(f"{config}: data_class {name!r} cannot be imported; give package.module.Class") from None
+        raise UserError(f"data_class {name!r} cannot be imported; give package.module.Class") from None
 
 
-def print_settings(config: Path) -> None:
+def print_settings(preset: str, stage: str) -> None:
     """Print every setting of a stage and end the program, as `--help` does."""
     warnings.simplefilter("ignore")  # LightningCLI says that it was given arguments: it was
-    StageCLI(Training, data_class(config), run=False, args=["--help"], save_config_callback=None)
+    data = data_class(arguments(preset, stage, None, ()))
+    StageCLI(Training, data, run=False, args=["--help"], save_config_callback=None)
 
 
 class CheckedSettings(StageCLI):
@@ -80,18 +100,23 @@ def check(args: Sequence[str]) -> None:
 
     `args` as for `build`. Models to begin from must be there, and so must the data.
     """
-    data = data_class(Path(args[0].removeprefix("--config=")))
+    data = data_class(args)
     config = CheckedSettings(
-        Training, data, run=False, args=list(args), save_config_callback=None, seed_everything_default=0,
+        Training,
+        data,
+        run=False,
+        args=list(args),
+        save_config_callback=None,
+        seed_everything_default=0,
         parser_kwargs=PARSER,
-    ).config  # fmt: skip
+    ).config
     name = f"{data.__module__}.{data.__qualname__}"
     if config["data_class"] != name:
         raise UserError(f"--data_class={config['data_class']}: this stage's is {name}; write another into its YAML")
     for setting, least in (("trainer.max_steps", 1), ("checkpoint_every", 1), ("model.lr", 0)):
         if not least <= config[setting] < math.inf:
             raise UserError(f"--{setting}={config[setting]}: give a number of at least {least}")
-    for directory in (config["model.init_from"], config["model.language_model"]):
+    for directory in (config["model.start.init_from"], config["model.start.language_model"]):
         if directory:
             weight_files(model_directory(directory))
     parser = LightningArgumentParser()
@@ -103,11 +128,11 @@ def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Trai
     """Trainer, module and data of one stage that writes into `directory`, which is made; its configuration is saved
     there.
 
-    `args` begin with `--config=FILE`; what follows goes over it.
+    `args` as `arguments` gives them.
     """
     cli = StageCLI(
         Training,
-        data_class(Path(args[0].removeprefix("--config="))),
+        data_class(args),
         run=False,
         args=list(args),
         save_config_callback=None,
@@ -118,7 +143,7 @@ def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Trai
             "max_epochs": 1,  # the loader is as long as the stage
             "logger": False,
             "enable_model_summary": False,
-            "enable_checkpointing": True,
+            "enable_checkpointing": False,  # Lightning's own, which would write beside ours
             "use_distributed_sampler": False,
             "num_sanity_val_steps": 0,
         },
@@ -129,5 +154,5 @@ def build(args: Sequence[str], directory: Path) -> tuple[lightning.Trainer, Trai
     checkpoint = ModelCheckpoint(
         directory, "last", every_n_train_steps=every, save_top_k=1, enable_version_counter=False
     )
-    cli.trainer.callbacks += [checkpoint, Records(directory)]  # type: ignore[attr-defined]
+    cli.trainer.callbacks += [Records(directory), checkpoint]  # type: ignore[attr-defined]
     return cli.trainer, cli.model, cli.datamodule

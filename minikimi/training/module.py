@@ -7,6 +7,8 @@ the configuration, never from the trainer, so that a resumed run has the same sc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -21,29 +23,69 @@ from minikimi.model.checkpoint import load_language_model
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Router, Routing, update_selection_bias
 from minikimi.optim import Muon, param_groups, warmup_cosine, warmup_linear
-from minikimi.training.objectives import Objective
+from minikimi.training.objectives import PARTS, Objective
 
-PARTS = ("vision_tower", "multi_modal_projector", "language_model")
+
+@dataclass(frozen=True)
+class Start:
+    """The model that a stage begins with.
+
+    preset: size of a fresh model, or
+    init_from: a directory to load the model from (a finished stage, or an official checkpoint).
+    language_model: a directory to take only the language model of a fresh model from.
+    embedding_scale: factor on the word embeddings of a fresh model. Larger ones learn sooner, smaller ones further.
+    rope_theta: another rotary base for the language model from this stage on; None keeps the model's own.
+    """
+
+    preset: str = "small"
+    init_from: str | None = None
+    language_model: str | None = None
+    embedding_scale: float = 1.0
+    rope_theta: float | None = None
+
+    def model(self) -> KimiVL:
+        """Load it, or make it with fresh weights."""
+        if self.init_from:
+            model = KimiVL.from_pretrained(self.init_from)
+        else:
+            model = KimiVL.from_preset(self.preset)
+            model.language_model.model.embed_tokens.weight.data.mul_(self.embedding_scale)
+            if self.language_model:
+                load_language_model(model, self.language_model)
+        if self.rope_theta is not None:
+            model.set_rope_theta(self.rope_theta)
+        return model
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate goes, as a factor on its peak.
+
+    shape: after the warm-up. warmup: steps of linear warm-up. final_ratio: the last rate as a share of the peak.
+    """
+
+    shape: Literal["cosine", "linear"] = "cosine"
+    warmup: int = 10
+    final_ratio: float = 0.1
+
+    def factor(self, steps: int) -> Callable[[int], float]:
+        """The factor at each of `steps` optimizer steps."""
+        shape = warmup_cosine if self.shape == "cosine" else warmup_linear
+        return partial(shape, total=steps, warmup=min(self.warmup, steps), final_ratio=self.final_ratio)
 
 
 class Training(lightning.LightningModule):
-    """Train `model` on `objective` for `steps` optimizer steps.
+    """Train a model on `objective` for `steps` optimizer steps.
 
     Args:
         objective: what to minimise and which parts of the model to update.
         steps: optimizer steps of the whole stage.
         lr: peak learning rate of both Muon and AdamW.
-        preset: size of a fresh model, or
-        init_from: a directory to load the model from (a finished stage, or an official checkpoint).
-        language_model: a directory to take only the language model of a fresh model from; `init_from` goes first.
-        embedding_scale: factor on the word embeddings of a fresh model. Larger ones learn sooner, smaller ones further.
-        schedule: shape after the warm-up.
-        warmup: steps of linear warm-up.
-        final_ratio: the last learning rate as a share of the peak.
+        start: the model to begin with.
+        schedule: how the learning rate goes.
         weight_decay: decoupled, on every parameter.
         vision_on_adamw: AdamW instead of Muon for the vision tower.
         bias_update_rate: step of the experts' selection bias; 0 leaves it alone.
-        rope_theta: another rotary base for the language model from this stage on; None keeps the model's own.
     """
 
     def __init__(
@@ -51,31 +93,18 @@ class Training(lightning.LightningModule):
         objective: Objective,
         steps: int,
         lr: float,
-        preset: str = "small",
-        init_from: str | None = None,
-        language_model: str | None = None,
-        embedding_scale: float = 1.0,
-        schedule: Literal["cosine", "linear"] = "cosine",
-        warmup: int = 10,
-        final_ratio: float = 0.1,
+        start: Start = Start(),
+        schedule: Schedule = Schedule(),
         weight_decay: float = 0.1,
         vision_on_adamw: bool = False,
         bias_update_rate: float = 1e-3,
-        rope_theta: float | None = None,
     ) -> None:
         super().__init__()
-        self.model = KimiVL.from_pretrained(init_from) if init_from else KimiVL.from_preset(preset)
-        if not init_from:
-            self.model.language_model.model.embed_tokens.weight.data.mul_(embedding_scale)
-        if language_model and not init_from:
-            load_language_model(self.model, language_model)
-        if rope_theta is not None:
-            self.model.set_rope_theta(rope_theta)
+        self.model = start.model()
         self.objective = objective
         objective.setup(self.model)
         self.lr, self.weight_decay, self.vision_on_adamw = lr, weight_decay, vision_on_adamw
-        shape = warmup_cosine if schedule == "cosine" else warmup_linear
-        self.factor = partial(shape, total=steps, warmup=min(warmup, steps), final_ratio=final_ratio)
+        self.factor = schedule.factor(steps)
         self.bias_update_rate = bias_update_rate
         self.counts: list[Tensor] = []  # tokens per expert of each expert layer since the last update
         self.tokens = 0
@@ -100,10 +129,15 @@ class Training(lightning.LightningModule):
         loss = self.objective.loss(self.model, batch)
         self._count(loss.routings)
         self.tokens = batch.tokens
-        self.log("loss", loss.total.detach(), prog_bar=True, batch_size=1)
-        self.measured = {"loss": loss.total.detach(), **{name: value.detach() for name, value in loss.parts.items()}}
-        self.log_dict({name: value for name, value in self.measured.items() if name != "loss"}, batch_size=1)
+        self.measured = {}
+        self.record({"loss": loss.total, **loss.parts})
         return loss.total
+
+    def record(self, numbers: Mapping[str, Tensor]) -> None:
+        """Log numbers of this step: for metrics.csv, the progress bar and any logger of Lightning's."""
+        for name, value in numbers.items():
+            self.measured[name] = value.detach()
+            self.log(name, self.measured[name], prog_bar=name == "loss", batch_size=1)
 
     @torch.no_grad()
     def _count(self, routings: list[Routing]) -> None:
@@ -126,8 +160,7 @@ class Training(lightning.LightningModule):
         """
         routers = [module for module in self.model.modules() if isinstance(module, Router)]
         self.load = torch.stack([c.float() / c.sum() for c in counts])  # (expert layers, E)
-        self.measured["max_violation"] = (self.load.max(dim=1).values * self.load.shape[1] - 1).mean()
-        self.log("max_violation", self.measured["max_violation"], batch_size=1)
+        self.record({"max_violation": (self.load.max(dim=1).values * self.load.shape[1] - 1).mean()})
         if self.bias_update_rate and any(p.requires_grad for p in self.model.language_model.parameters()):
             for router, count in zip(routers, counts, strict=True):
                 update_selection_bias(router, count, self.bias_update_rate)
@@ -137,8 +170,7 @@ class Training(lightning.LightningModule):
     ) -> None:
         limit = gradient_clip_val or float("inf")
         norm = torch.nn.utils.clip_grad_norm_((p for p in self.parameters() if p.grad is not None), limit)
-        self.measured["grad_norm"] = norm
-        self.log("grad_norm", norm, batch_size=1)
+        self.record({"grad_norm": norm})
 
     def configure_optimizers(self) -> Any:
         groups = param_groups(self, self.lr, self.weight_decay, self.vision_on_adamw)

@@ -14,6 +14,8 @@ from minikimi.data.packing import PackedBatch
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.model.moe import Routing, sequence_aux_loss
 
+PARTS = ("vision_tower", "multi_modal_projector", "language_model")  # of the model; a stage trains some or all
+
 
 @dataclass
 class Loss:
@@ -32,7 +34,7 @@ class Objective(nn.Module, ABC):
 
     columns: tuple[str, ...] = ()
 
-    def __init__(self, train: Sequence[str]) -> None:
+    def __init__(self, train: Sequence[str] = PARTS) -> None:
         super().__init__()
         self.train_parts = tuple(train)
 
@@ -58,7 +60,9 @@ class NextToken(Objective):
         aux_loss: weight of the sequence balance loss; None takes `aux_loss_alpha` of the config.
     """
 
-    def __init__(self, train: list[str], aux_loss: float | None = None) -> None:
+    columns = ("loss_text", "loss_balance")
+
+    def __init__(self, train: Sequence[str] = PARTS, aux_loss: float | None = None) -> None:
         super().__init__(train)
         self.aux_loss = aux_loss
 
@@ -66,6 +70,10 @@ class NextToken(Objective):
         images = batch.pixel_values, batch.grid_hws
         out = model(batch.input_ids, *images, labels=batch.labels, cu_seqlens=batch.cu_seqlens)
         assert out.loss is not None
+        return self.with_balance(model, out.loss, out.routings, batch.cu_seqlens)
+
+    def with_balance(self, model: KimiVL, text: Tensor, routings: list[Routing], cu_seqlens: Tensor) -> Loss:
+        """`text`, the cross entropy, plus the weighted balance loss of sequences with these bounds (S + 1,)."""
         alpha = model.config.text_config.aux_loss_alpha if self.aux_loss is None else self.aux_loss
-        aux = torch.stack([sequence_aux_loss(routing, batch.cu_seqlens) for routing in out.routings]).sum()
-        return Loss(out.loss + alpha * aux, {"loss_text": out.loss, "loss_balance": aux}, out.routings)
+        aux = torch.stack([sequence_aux_loss(routing, cu_seqlens) for routing in routings]).sum()
+        return Loss(text + alpha * aux, {"loss_text": text, "loss_balance": aux}, routings)

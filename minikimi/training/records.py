@@ -17,10 +17,8 @@ import torch
 
 from minikimi.training.module import Training
 
-METRICS = (  # of every stage; an objective and its data may add `columns`
-    "step", "loss", "loss_text", "loss_balance", "loss_siglip", "loss_caption", "lr", "grad_norm", "max_violation",
-    "tokens_per_second", "seconds",
-)  # fmt: skip
+FIRST = ("step", "loss")  # columns of every stage, before those that its objective and its data name,
+LAST = ("lr", "grad_norm", "max_violation", "tokens_per_second", "seconds")  # and after them
 
 
 def keep_rows(path: Path, header: list[str], last_step: int) -> None:
@@ -42,14 +40,14 @@ class Records(lightning.Callback):
     def __init__(self, directory: Path, load_every: int = 10) -> None:
         self.metrics, self.loads = directory / "metrics.csv", directory / "expert_load.csv"
         self.load_every = load_every
-        self.columns = list(METRICS)
+        self.columns: list[str] = []
         self.clock = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Training)
         experts = pl_module.model.config.text_config.n_routed_experts
-        more = getattr(trainer, "datamodule", None)
-        self.columns = [*METRICS, *getattr(more, "columns", ()), *pl_module.objective.columns]
+        of_data = getattr(getattr(trainer, "datamodule", None), "columns", ())
+        self.columns = [*FIRST, *pl_module.objective.columns, *of_data, *LAST]
         keep_rows(self.metrics, self.columns, trainer.global_step)
         keep_rows(self.loads, ["step", "layer", *(f"expert_{i}" for i in range(experts))], trainer.global_step)
         self.clock = time.perf_counter()

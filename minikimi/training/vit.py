@@ -60,6 +60,8 @@ class SiglipCaption(Objective):
         caption_weight: the factor of the caption loss (2 in the report).
     """
 
+    columns = ("loss_siglip", "loss_caption")
+
     def __init__(self, width: int = 128, layers: int = 2, caption_weight: float = 2.0) -> None:
         super().__init__(["vision_tower"])
         self.width, self.layers, self.caption_weight = width, layers, caption_weight

@@ -47,13 +47,13 @@ print(f"{sum(tensor.numel() for tensor in model.state_dict().values()):,} parame
 
 
 # %%
-def unseen(task, count, seed=600):
+def new_samples(task, count, seed=600):
     """The first `count` held-out questions of a task in English."""
     world = PictureWorld(seed, "held_out", {task: 1.0})
     return list(islice((sample for sample in world if sample.facts.get("language") != "zh"), count))
 
 
-first = unseen("caption", 1)[0]
+first = new_samples("caption", 1)[0]
 print("question:", first.question)
 print("true answer:", first.answer)
 plt.figure(figsize=(3, 1.6))
@@ -137,18 +137,18 @@ def wrapped(text, width=26):
     return textwrap.fill(plain, width)
 
 
-def show(ax, images, title, colour="black"):
+def show_images(ax, images, title, colour="black"):
     ax.imshow(sheet(images))
     ax.set_title(title, fontsize=9, color=colour)
     ax.axis("off")
 
 
 tasks = ["flag", "group", "number", "word", "caption", "count", "chart", "table"]
-gallery = [unseen(task, 1, seed=606)[0] for task in tasks]
+gallery = [new_samples(task, 1, seed=606)[0] for task in tasks]
 outputs = [reply(question_turn(sample.question, sample.images)) for sample in gallery]
 fig, axes = plt.subplots(2, 4, figsize=(9, 4.6))
 for ax, sample, output in zip(axes.flat, gallery, outputs, strict=True):
-    show(ax, sample.images, f"{wrapped(sample.question)}\nmodel: {wrapped(final(output))}")
+    show_images(ax, sample.images, f"{wrapped(sample.question)}\nmodel: {wrapped(final(output))}")
 plt.show()
 
 # %% [markdown]
@@ -187,7 +187,7 @@ for sample, output in zip(gallery, outputs, strict=True):
 
 # %%
 CLICK = re.compile(r"click\((\d\.\d\d), (\d\.\d\d)\)")
-screens = unseen("click", 4)
+screens = new_samples("click", 4)
 clicks = [final(reply(question_turn(sample.question, sample.images))) for sample in screens]
 print("\n".join(f"{sample.question:<46} model: {text}" for sample, text in zip(screens, clicks, strict=True)))
 
@@ -225,9 +225,10 @@ parse_click = check("0.3", parse_click)
 
 # %%
 def inside(point, box):
-    """Whether (x, y) lies in the box (left, top, right, bottom), edges included."""
+    """Whether a point lies in the box (left, top, right, bottom), edges included."""
     # BEGIN SOLUTION 0.4
-    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
+    left, top, right, bottom = box
+    return left <= point[0] <= right and top <= point[1] <= bottom
     # END SOLUTION
 
 
@@ -250,7 +251,7 @@ for ax, sample, text in zip(axes, screens, clicks, strict=True):
         verdict = "hit" if inside(point, box) else "missed"
     except ValueError:
         point, verdict = None, "refused: not a click"
-    show(ax, sample.images, f"{wrapped(sample.question)}\n{verdict}")
+    show_images(ax, sample.images, f"{wrapped(sample.question)}\n{verdict}")
     ax.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color="C0", lw=2))
     if point:
         ax.plot(*point, "x", color="C3", ms=12, mew=3)
@@ -265,10 +266,10 @@ plt.show()
 # time: your function from exercise 0.1 is all it takes.
 
 # %%
-clip = unseen("motion", 1)[0]
+clip = new_samples("motion", 1)[0]
 fig, axes = plt.subplots(1, 3, figsize=(6, 2.2))
 for i, ax in enumerate(axes):
-    show(ax, clip.images[i : i + 1], f"Frame {i + 1}")
+    show_images(ax, clip.images[i : i + 1], f"Frame {i + 1}")
 plt.show()
 print(clip.question, "model:", final(reply(question_turn(clip.question, clip.images, "Frame"))), "true:", clip.answer)
 
@@ -278,10 +279,10 @@ print(clip.question, "model:", final(reply(question_turn(clip.question, clip.ima
 # the second mark. Now read all of it. To be sure of a thought, write the first mark for the model and let it go on:
 
 # %%
-sums = unseen("sum", 3, seed=601)
+sums = new_samples("sum", 3, seed=601)
 fig, axes = plt.subplots(1, 3, figsize=(8, 1.2))
 for ax, sample in zip(axes, sums, strict=True):
-    show(ax, sample.images, f"true: {sample.answer}")
+    show_images(ax, sample.images, f"true: {sample.answer}")
     print(reply(question_turn(sample.question, sample.images), begin=THINK))
 plt.show()
 
@@ -458,10 +459,10 @@ without_pictures = check("0.6", without_pictures)
 # What the model expects as the *first* token of its answer, with the picture and without:
 
 # %%
-reading = unseen("number", 1, seed=602)[0]
+reading = new_samples("number", 1, seed=602)[0]
 shown = question_turn(reading.question, reading.images)
 fig, axes = plt.subplots(1, 3, figsize=(9, 2.4), width_ratios=[1, 1.2, 1.2])
-show(axes[0], reading.images, reading.question)
+show_images(axes[0], reading.images, reading.question)
 for ax, messages, name in zip(axes[1:], (shown, without_pictures(shown)), ("with", "without"), strict=True):
     chances, best = model(**proc(messages, add_generation_prompt=True)).logits[0, -1].softmax(-1).topk(6)
     ax.bar(range(6), chances, color="C0" if name == "with" else "C7")
@@ -484,7 +485,7 @@ def reply_all(conversations, room=128):
     return proc.decode(model.generate(**proc(conversations, add_generation_prompt=True), max_new_tokens=room))
 
 
-numbers = [question_turn(sample.question, sample.images) for sample in unseen("number", 12, seed=603)]
+numbers = [question_turn(sample.question, sample.images) for sample in new_samples("number", 12, seed=603)]
 together, one_by_one = reply_all(numbers), [reply(messages) for messages in numbers]
 agree = sum(a == b for a, b in zip(together, one_by_one, strict=True))
 assert agree >= 10, "padding must not change what a conversation means"
@@ -545,7 +546,7 @@ def grade(samples, change=lambda messages: messages):
 
 
 easy = ["flag", "group", "caption", "number", "word"]
-questions = [sample for task in easy for sample in unseen(task, 12, seed=604)]
+questions = [sample for task in easy for sample in new_samples(task, 12, seed=604)]
 picks = torch.randint(len(questions), (1000, len(questions)), generator=torch.Generator().manual_seed(1))
 seeing, blind = grade(questions)[0], grade(questions, without_pictures)[0]
 scores = {"seeing": mean_interval(seeing, picks), "blind": mean_interval(blind, picks)}
@@ -578,7 +579,7 @@ assert seeing.mean() - blind.mean() >= 0.3, "a model that looks must beat itself
 harder = ["where", "count", "click", "chart", "sum", "table", "receipt", "motion", "order", "compare", "pages"]
 results = {task: [] for task in harder}
 for task in harder:
-    samples = unseen(task, 12, seed=605)
+    samples = new_samples(task, 12, seed=605)
     results[task] = list(zip(samples, *grade(samples), strict=True))
 share = {task: sum(float(ok) for _, ok, _ in rows) / len(rows) for task, rows in results.items()}
 ranked = sorted(harder, key=lambda task: -share[task])
@@ -599,7 +600,7 @@ for ax in axes.flat:
     ax.axis("off")
 for ax, (sample, _, output) in zip(axes.flat, failures, strict=False):
     text = f"{wrapped(sample.question, 34)}\nmodel: {wrapped(final(output))}\ntrue: {wrapped(sample.answer)}"
-    show(ax, sample.images, text)
+    show_images(ax, sample.images, text)
 plt.show()
 
 # %% [markdown]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from minikimi.bench import cases, peers, table
 from minikimi.bench.cases import Comparison
+from minikimi.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +25,8 @@ def test_every_case_agrees_with_its_peer(rows: dict[str, table.Row]) -> None:
 
 
 def test_generation_is_compared_token_by_token(rows: dict[str, table.Row]) -> None:
-    assert rows["generation"].difference == 0.0
-    case = cases.generation("nano")
+    assert rows["generation-8"].difference == 0.0
+    case = cases.generation("nano", 8)
     ids = case.ours()["ids"]
     assert ids.shape == (16, 48)  # no sequence ended early, so both sides did all the work
     assert len(ids.unique()) > 16  # and the model does not repeat one token for ever
@@ -60,7 +63,7 @@ def test_generation_from_another_model_fails(monkeypatch: pytest.MonkeyPatch) ->
 
     make = peers.text_peer
     monkeypatch.setattr(peers, "text_peer", other)
-    assert table.measure(cases.generation("nano"), 1).status == "FAILED"
+    assert table.measure(cases.generation("nano", 8), 1).status == "FAILED"
 
 
 def test_unmasked_padding_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,3 +122,17 @@ def test_a_missing_transformers_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(peers, "text_peer", absent)
     row = table.run("nano", 1, ["step"])[0]
     assert row.status == "skipped" and "pip install transformers" in row.note
+
+
+def test_a_page_keeps_what_stands_around_the_table(tmp_path: Path) -> None:
+    page = tmp_path / "speed.md"
+    page.write_text(f"# Speed\n\n{table.BEGIN}\nold\n{table.END}\n\nafter\n")
+    row = table.Row("step", "a step", "ok", peer="torch", ratio=1.234, low=1.0, high=1.5)
+    table.write_page(page, [row], "nano", 3)
+    text = page.read_text()
+    assert "| a step | torch | 1.23 | 1.00–1.50 |" in text and "old" not in text
+    assert text.startswith("# Speed") and text.endswith("\n\nafter\n")
+    page.write_text("no marks")
+    with pytest.raises(UserError, match="add both"):
+        table.write_page(page, [row], "nano", 3)
+    assert page.read_text() == "no marks"

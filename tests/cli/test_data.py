@@ -23,7 +23,7 @@ def test_show_writes_the_page(tmp_path: Path, capsys: Captured) -> None:
         (["--count", "0"], "--count 0: give a whole number from 1 to 1000"),
         (["--count", "100000000"], "--count 100000000: give a whole number from 1 to 1000"),
         (["--seed", "-1"], "--seed -1: give a whole number"),
-        (["--task", "nmber"], "unknown task 'nmber' (did you mean number?)"),
+        (["--task", "nmber"], "unknown task of the picture world 'nmber' (did you mean number?)"),
         (["--split", "heldout"], "unknown split 'heldout' (did you mean held_out?)"),
     ],
 )

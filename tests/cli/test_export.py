@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from minikimi.cli import main
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
+from minikimi.report.card import LICENCE
 
 
 def test_a_run_is_written_with_its_card(tmp_path: Path, refused: Callable[..., str]) -> None:
@@ -22,7 +23,8 @@ def test_a_run_is_written_with_its_card(tmp_path: Path, refused: Callable[..., s
     assert main(["export", str(run), str(out)]) == 0
     a, b = (load_file(d / "model.safetensors") for d in (run / "model", out))
     assert all(torch.equal(a[name].to(b[name].dtype), b[name]) for name in a)
-    assert json.loads((out / "card.json").read_text()) == {"preset": "nano", "seeds": [3]}
+    card = json.loads((out / "card.json").read_text())
+    assert card == {"preset": "nano", "seeds": [3], "stages": {}, "licence": LICENCE}
     assert "exists already" in refused("export", str(run), str(out))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from minikimi.data.forms import prompt
-from minikimi.evaluation.ask import ask, batches, generate
+from minikimi.evaluation.ask import ask, generate
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.sample import Sample, question_and_answer
@@ -18,13 +18,6 @@ def sample_of(task: str) -> Sample:
     return PictureWorld(3, "held_out", {task: 1.0})[0]
 
 
-def test_batches_hold_everything_once_and_keep_to_their_limits() -> None:
-    lengths = [7, 100, 3, 50, 50, 8, 9, 100]
-    found = list(batches(lengths, size=3, tokens=120))
-    assert sorted(i for batch in found for i in batch) == list(range(8))
-    assert all(len(b) <= 3 and (len(b) == 1 or len(b) * max(lengths[i] for i in b) <= 120) for b in found)
-
-
 def test_answers_come_in_order_and_do_not_depend_on_the_batch() -> None:
     """Prompts of very different length, with none, one and several pictures, one by one and together."""
     torch.manual_seed(1)
@@ -32,7 +25,7 @@ def test_answers_come_in_order_and_do_not_depend_on_the_batch() -> None:
     samples = [sample_of(task) for task in ("order", "arithmetic", "caption", "needle", "number")]
     prompts = [prompt(PROCESSOR, sample) for sample in samples]
     alone = [generate(model, PROCESSOR, [one], 6)[0] for one in prompts]
-    assert generate(model, PROCESSOR, prompts, 6, size=3) == alone
+    assert generate(model, PROCESSOR, prompts, 6, slots=3) == alone
     assert len({tuple(ids) for ids in alone}) > 1  # else the order would not be seen
 
 

@@ -7,22 +7,42 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
+import minikimi.evaluation.ask
 from minikimi.data.forms import prompt
 from minikimi.evaluation.ask import ask
 from minikimi.evaluation.minis import graded, held_out
 from minikimi.evaluation.scaling import SCALED_TASKS, test_time_scaling, until_closed
 from minikimi.evaluation.settings import settings
+from minikimi.inference.request import Request
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.processor.text.chat import END_THINK, THINK
+from minikimi.processor.text.special_tokens import MEDIA_PAD
 from minikimi.sample import Sample
 
 test_time_scaling.__test__ = False  # type: ignore[attr-defined]  # a function under test, not a test
 PROCESSOR = Processor.small()
 ENCODE, END = PROCESSOR.tokenizer.encode, PROCESSOR.tokenizer.special_id("<|im_end|>")
 OPTIONS = replace(settings("nano"), scaling_limits=(0, 5, 20, 100), scaling_per_task=1, answer_tokens=12)
+
+
+@pytest.fixture(autouse=True)
+def scripted_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of the engine, one that asks the script."""
+
+    class ScriptedEngine:
+        def __init__(self, model: Scripted, *_: Any) -> None:
+            self.model = model
+
+        def run(self, requests: list[Request], progress: Any) -> None:
+            for request in requests:
+                said = self.model.answer(request.tokens)[: request.max_new_tokens]
+                request.attach(PROCESSOR.tokenizer.special_id(MEDIA_PAD), [END], None)
+                for token in said:
+                    request.add(token, 0.0, [])
+
+    monkeypatch.setattr(minikimi.evaluation.ask, "Engine", ScriptedEngine)
 
 
 class Scripted:
@@ -35,11 +55,6 @@ class Scripted:
         self.opening, self.closing = ENCODE(THINK), ENCODE(END_THINK)
 
     def eval(self) -> None: ...
-
-    def generate(self, input_ids: Tensor, attention_mask: Tensor, max_new_tokens: int, **_: Any) -> Tensor:
-        rows = [self.answer(ids[mask.bool()].tolist()) for ids, mask in zip(input_ids, attention_mask, strict=True)]
-        width = min(max_new_tokens, max(map(len, rows)))
-        return torch.tensor([(row + [END] * width)[:width] for row in rows])
 
     def answer(self, ids: list[int]) -> list[int]:
         start = next(i for i in range(len(ids), 0, -1) if tuple(ids[:i]) in self.scripts)

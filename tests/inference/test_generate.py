@@ -1,10 +1,8 @@
-"""Generation: greedy is the argmax of the full forward pass; stopping, padding, sampling and refusals."""
+"""Generation: greedy is the argmax of the full forward pass; stopping, padding and refusals."""
 
 import pytest
 import torch
-from tiny_models import EOS, MEDIA, PAD, VOCAB, random_images, random_text, text_with_images, tiny_model
-
-from minikimi.inference.generate import sample
+from tiny_models import EOS, MEDIA, PAD, random_images, random_text, text_with_images, tiny_model
 
 
 def full_argmax(model, prompt: torch.Tensor, steps: int, *images: torch.Tensor) -> list[int]:
@@ -83,33 +81,6 @@ def test_sampling_is_reproducible_and_varies() -> None:
     assert torch.equal(draw(0), draw(0))
     assert not torch.equal(draw(0), draw(1))
     assert len({tuple(row) for row in draw(0).tolist()}) == 4  # rows draw independently
-
-
-def frequencies(temperature: float, top_p: float, probs: list[float], n: int = 40_000) -> torch.Tensor:
-    logits = torch.tensor(probs).log().expand(n, -1)
-    ids = sample(logits, temperature, top_p, torch.Generator().manual_seed(0))
-    return torch.bincount(ids, minlength=len(probs)) / n
-
-
-def test_temperature_statistics() -> None:
-    """At temperature 1 the probabilities themselves; at 1/2 their squares, renormalised. Unsorted on purpose."""
-    probs = torch.tensor([0.1, 0.5, 0.1, 0.3])
-    torch.testing.assert_close(frequencies(1.0, 1.0, probs.tolist()), probs, atol=0.01, rtol=0)
-    squared = probs.square() / probs.square().sum()
-    torch.testing.assert_close(frequencies(0.5, 1.0, probs.tolist()), squared, atol=0.01, rtol=0)
-
-
-def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
-    """Of .5 .3 .1 .1, mass .6 needs the first two (5/8, 3/8); mass .4 only the first; mass .5 exactly the first."""
-    probs = [0.1, 0.5, 0.1, 0.3]
-    torch.testing.assert_close(frequencies(1.0, 0.6, probs), torch.tensor([0, 5 / 8, 0, 3 / 8]), atol=0.01, rtol=0)
-    assert frequencies(1.0, 0.4, probs).tolist() == [0, 1, 0, 0]
-    assert frequencies(1.0, 1e-6, probs).tolist() == [0, 1, 0, 0]
-
-
-def test_low_temperature_approaches_greedy() -> None:
-    logits = torch.randn(50, VOCAB, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(sample(logits, 1e-4, 1.0, None), sample(logits, 0.0, 1.0, None))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 import torch
 
-from minikimi.lab.exercise import Exercise, Wrong, words, wrong
+from minikimi.lab.exercise import Exercise, Wrong, Wrongs, words
 from minikimi.lab.lessons import exercise
 
 
@@ -13,7 +13,10 @@ def test_wrong_keeps_name_hint_and_answer() -> None:
     def growing(x):
         return x + 1
 
+    wrong = Wrongs()
     assert wrong("growing", "It shrinks.")(growing) == Wrong("growing", "It shrinks.", growing)
+    wrong.add("again", "It still shrinks.", growing)
+    assert [w.name for w in wrong] == ["growing", "again"]
 
 
 def test_fields_are_given_by_name() -> None:

@@ -282,6 +282,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_peak_memory_is_the_model_and_one_shard(tmp_path: Path) -> None:
     """About 220 MB of weights in 50 MB shards, in a process of its own: the peak grows by the model and one shard."""
     python = [sys.executable, "-c", MEMORY_SCRIPT]

@@ -47,6 +47,7 @@ def loss_and_gradients(
     return loss.detach(), {name: p.grad.clone() for name, p in both.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_kernels_give_the_same_loss_and_gradients(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     form, make = STAGES[stage]

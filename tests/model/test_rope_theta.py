@@ -7,7 +7,7 @@ import torch
 from tiny_models import random_text, tiny_model
 
 from minikimi.model.kimi_vl import KimiVL
-from minikimi.training.module import Training
+from minikimi.training.module import Start, Training
 from minikimi.training.objectives import NextToken
 
 SHORT, LONG = 50_000.0, 800_000.0
@@ -58,6 +58,6 @@ def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("given", "expected"), [(None, SHORT), (LONG, LONG)])
 def test_a_stage_sets_it_or_keeps_it(given: float | None, expected: float) -> None:
-    training = Training(NextToken(["language_model"]), steps=1, lr=1e-3, preset="nano", rope_theta=given)
+    training = Training(NextToken(["language_model"]), steps=1, lr=1e-3, start=Start("nano", rope_theta=given))
     assert training.model.config.text_config.rope_theta == expected
     assert training.model.language_model.model.config.rope_theta == expected

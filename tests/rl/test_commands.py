@@ -15,12 +15,13 @@ from safetensors.torch import load_file
 
 from minikimi.cli import main
 from minikimi.data.forms import prompt
+from minikimi.inference.request import STOP
 from minikimi.model.kimi_vl import KimiVL
 from minikimi.processor.processor import Processor
 from minikimi.rl.passk import sample_groups
 from minikimi.rl.preferences import DirectPreference, Pair, pair_batch, train_dpo
 from minikimi.rl.rejection import VERIFIED, solved, verified_solutions
-from minikimi.rl.response import STOP, Response
+from minikimi.rl.response import Response
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.sample import Sample
 from minikimi.world import PictureWorld

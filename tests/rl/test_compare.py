@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import rl_toys  # noqa: F401  its rewards
 import torch
 from safetensors.torch import load_file
 
@@ -15,13 +16,14 @@ from minikimi.rl.compare import BEFORE_LENGTH, change, compare
 from minikimi.rl.passk import PassRates
 
 # A constant rate, because a schedule knows its end; a reward that even an untrained model gets in unequal shares.
-ALIKE = ("--model.final_ratio=1", "--data.settings.rewards={half: 1.0}", "--data.settings.inner_steps=2")
+ALIKE = ("--model.schedule.final_ratio=1", "--data.settings.rewards={half: 1.0}", "--data.settings.inner_steps=2")
 TESTS = Path(__file__).parents[1]
 
 
 def reinforce(start: Path, run: Path, *settings: str) -> Path:
     """The directory of a short stage rl, two steps on each iteration's responses."""
-    command = [sys.executable, "-m", "minikimi", "train", "--preset", "nano", "--stage", "rl", "--from", start]
+    program = "import sys, rl_toys, minikimi.cli; sys.exit(minikimi.cli.main(sys.argv[1:]))"  # the toys' rewards too
+    command = [sys.executable, "-c", program, "train", "--preset", "nano", "--stage", "rl", "--from", start]
     subprocess.run(
         [*command, "--run", run, *ALIKE, *settings],
         check=True,
@@ -60,6 +62,6 @@ def test_a_change_is_paired_and_lengths_are_a_share() -> None:
 
 
 def test_a_start_that_is_gone_is_named(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("model: {init_from: /nowhere/longcot}\n")
+    (tmp_path / "config.yaml").write_text("model: {start: {init_from: /nowhere/longcot}}\n")
     with pytest.raises(UserError, match="/nowhere/longcot"):
         compare(tmp_path)

@@ -11,10 +11,11 @@ from rl_toys import LETTERS, Letters, Questions, engine, prompts, same
 from tiny_models import EOS, tiny_model
 
 from minikimi.errors import UserError
+from minikimi.inference.request import LENGTH, REPETITION, STOP
 from minikimi.optim import Muon, param_groups
 from minikimi.rl.mirror_descent import MirrorDescent
 from minikimi.rl.problems import ProblemPool
-from minikimi.rl.response import LENGTH, REPETITION, STOP, Group, Response
+from minikimi.rl.response import Group, Response
 from minikimi.rl.rollout_log import RolloutTable
 from minikimi.rl.rollout_settings import RolloutSettings
 from minikimi.rl.scoring import metric_names, metrics, score

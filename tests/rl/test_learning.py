@@ -6,11 +6,12 @@ from rl_toys import LETTERS, Questions, engine, prompts
 from tiny_models import EOS, tiny_model
 
 from minikimi.errors import UserError
+from minikimi.inference.request import LENGTH, STOP
 from minikimi.optim import Muon, param_groups
 from minikimi.rl.average import average
 from minikimi.rl.mirror_descent import MirrorDescent
 from minikimi.rl.preferences import DirectPreference, PairLoader, dpo_loss, pair_batch, preference_pairs
-from minikimi.rl.response import LENGTH, STOP, Group, Response
+from minikimi.rl.response import Group, Response
 
 PARTS = ["vision_tower", "multi_modal_projector", "language_model"]
 

@@ -25,6 +25,7 @@ def test_order_and_caches_do_not_matter():
     assert len(set(forwards)) == 40
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same():
     # Python's own hash() differs between processes: a rule built on it would pass every test inside one process.
     code = (

@@ -44,17 +44,18 @@ def test_a_new_file_is_a_new_task_after_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
     found = tasks._found()
     del sys.modules["minikimi.world.tasks.a_toy"], tasks.a_toy
-    assert list(found) == [*TASKS, "a_toy"] and found["a_toy"].draw(None, False).answer == "it"
+    assert set(found) == {*TASKS, "a_toy"} and list(found).index("a_toy") >= len(READING_ORDER)
+    assert found["a_toy"].draw(None, False).answer == "it"
 
 
 def test_groups_part_the_tasks():
-    assert tasks_of("words") == ("arithmetic", "needle", "story")
-    assert set(tasks_of("long")) == {"pages_long", "needle_512", "needle_2048"}
+    assert {"arithmetic", "needle", "story"} <= set(tasks_of("words"))
+    assert {"pages_long", "needle_512", "needle_2048"} <= set(tasks_of("long"))
     groups = dict.fromkeys(map(group_of, TASKS))
     assert sorted(task for group in groups for task in tasks_of(group)) == sorted(TASKS)
-    with pytest.raises(UserError, match="task 'poem'"):
+    with pytest.raises(UserError, match="'poem'"):
         group_of("poem")
-    with pytest.raises(UserError, match=r"group 'poems'.*pictures"):
+    with pytest.raises(UserError, match=r"'poems'.*pictures"):
         tasks_of("poems")
 
 

@@ -41,21 +41,13 @@ REQUIRED_KEYS = ("image_mean", "image_std", "pad_input")
 
 @dataclass(frozen=True)
 class ImageProcessor:
-    """Pictures to packed patches. The fields are those of `preprocessor_config.json`.
+    """Pictures to packed patches. The fields are those of `preprocessor_config.json`."""
 
-    Attributes:
-        in_token_limit: most patches of a picture before padding (patches, not tokens).
-        patch_size: pixels on the side of a patch.
-        merge_kernel_size: patches (down, across) that the projector merges into one token.
-        pad_input: pad right and bottom; if False, crop the centre to whole patches.
-        image_mean, image_std: per channel, of pixels in [0, 1].
-    """
-
-    in_token_limit: int = 4096
-    patch_size: int = 14
-    merge_kernel_size: tuple[int, int] = (2, 2)
-    pad_input: bool = True
-    image_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    in_token_limit: int = 4096  # most patches of a picture before padding (patches, not tokens)
+    patch_size: int = 14  # pixels on the side of a patch
+    merge_kernel_size: tuple[int, int] = (2, 2)  # patches (down, across) that the projector merges into one token
+    pad_input: bool = True  # pad right and bottom; if False, crop the centre to whole patches
+    image_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # per channel, of pixels in [0, 1]
     image_std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
     def __call__(self, images: ImageSource | Sequence[ImageSource]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,5 +1,4 @@
-"""Which tokenizer? `load_tokenizer` reads the one a model directory holds; `small_tokenizer` is the one shipped with
-this package.
+"""Which tokenizer: that of a model directory (`load_tokenizer`) or the shipped one (`small_tokenizer`).
 
 Lesson 09. The two kinds are `TikTokenTokenizer` (the official file) and `BPETokenizer` (ours); both are a `Tokenizer`.
 """

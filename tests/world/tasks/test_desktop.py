@@ -86,7 +86,7 @@ def combinations(sample):
 
 
 def test_the_goal_is_new():
-    check_new("desktop", combinations, known=False)
+    check_new("desktop", combinations, 1200, known=False)
 
 
 def test_episodes_are_seldom_over():

@@ -1,7 +1,7 @@
 """Task `order`: the order of the frames, and a fair choice between two things."""
 
 import numpy as np
-from world_checks import BOTH_SPLITS, check_budget, check_new, check_sheets, frames, named, samples, solved
+from world_checks import BOTH_SPLITS, check_budget, check_new, check_sheets, named, numbered, samples, solved
 
 from minikimi.world import TASKS
 
@@ -46,14 +46,8 @@ def test_chance_is_one_half_where_the_question_names_both_things():
         )
 
 
-def combinations(sample):
-    pairs = [(name, number) for number, names in enumerate(frames(sample), 1) for name in names]
-    asked = (sample.facts["target"], sample.facts["number"])
-    return [asked, *(pair for pair in pairs if pair != asked)]
-
-
 def test_the_thing_is_new_on_its_frame():
-    check_new("order", combinations)
+    check_new("order", numbered)
 
 
 def test_a_clip_is_short():

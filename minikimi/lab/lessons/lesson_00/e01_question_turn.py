@@ -17,7 +17,9 @@ from typing import Any
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
+
+wrong = Wrongs()
 
 Messages = list[dict[str, Any]]
 
@@ -94,9 +96,5 @@ def not_in_a_list(question: str, images: list, label: str = "Image") -> dict[str
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=question_turn,
-    cases=turn_cases,
-    properties=(parts_in_order,),
-    wrong=(question_first, numbered_from_zero, always_numbered, message_per_image, not_in_a_list),
+    **words(__doc__), solution=question_turn, cases=turn_cases, properties=(parts_in_order,), wrong=wrong
 )

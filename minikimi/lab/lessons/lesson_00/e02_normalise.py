@@ -15,7 +15,9 @@ from collections.abc import Callable
 import torch
 
 from minikimi.answers import normalise
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
+
+wrong = Wrongs()
 
 
 def text_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -56,10 +58,4 @@ def full_stop_kept(text: str) -> str:
     return " ".join(text.split())
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=normalise,
-    cases=text_cases,
-    properties=(text_by_text,),
-    wrong=(lower_case, all_full_stops, ends_only, no_blanks, full_stop_kept),
-)
+EXERCISE = Exercise(**words(__doc__), solution=normalise, cases=text_cases, properties=(text_by_text,), wrong=wrong)

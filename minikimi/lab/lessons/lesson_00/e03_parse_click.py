@@ -17,7 +17,9 @@ from typing import Any
 import torch
 
 from minikimi.answers import normalise
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
+
+wrong = Wrongs()
 
 CLICK = re.compile(r"click\((\d\.\d\d), (\d\.\d\d)\)")
 
@@ -85,33 +87,28 @@ def match_not_examined(text: str, width: int, height: int) -> tuple[float, float
     return float(match[1]) * width, float(match[2]) * height
 
 
+wrong.add(
+    "width and height swapped",
+    "x runs along the width, y along the height: x * width, y * height.",
+    _click(point=lambda x, y, w, h: (x * h, y * w)),
+)
+wrong.add(
+    "a click found inside other words",
+    "search finds a click anywhere in a sentence. fullmatch accepts only a text that is nothing but a click.",
+    _click(pattern=CLICK.search),
+)
+wrong.add(
+    "points outside accepted",
+    "The pattern also fits 1.20 and 7.00. Fractions of a picture end at 1: refuse what is larger.",
+    _click(outside=True),
+)
+wrong.add(
+    "fractions instead of pixels",
+    "The answer is a fraction of each side; multiply by width and height to get pixels.",
+    _click(point=lambda x, y, w, h: (x, y)),
+)
+
+properties = (refuses_what_is_no_click, point_on_this_picture)
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=parse_click,
-    cases=click_cases,
-    run=run_click,
-    properties=(refuses_what_is_no_click, point_on_this_picture),
-    wrong=(
-        Wrong(
-            "width and height swapped",
-            "x runs along the width, y along the height: x * width, y * height.",
-            _click(point=lambda x, y, w, h: (x * h, y * w)),
-        ),
-        Wrong(
-            "a click found inside other words",
-            "search finds a click anywhere in a sentence. fullmatch accepts only a text that is nothing but a click.",
-            _click(pattern=CLICK.search),
-        ),
-        Wrong(
-            "points outside accepted",
-            "The pattern also fits 1.20 and 7.00. Fractions of a picture end at 1: refuse what is larger.",
-            _click(outside=True),
-        ),
-        Wrong(
-            "fractions instead of pixels",
-            "The answer is a fraction of each side; multiply by width and height to get pixels.",
-            _click(point=lambda x, y, w, h: (x, y)),
-        ),
-        match_not_examined,
-    ),
+    **words(__doc__), solution=parse_click, cases=click_cases, run=run_click, properties=properties, wrong=wrong
 )

@@ -14,8 +14,10 @@ from typing import Any
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_00.e01_question_turn import Messages, outline, question_turn
+
+wrong = Wrongs()
 
 
 def without_pictures(messages: Messages) -> Messages:
@@ -98,11 +100,12 @@ def first_message_only(messages: Messages) -> Messages:
     return [*without_pictures(messages[:1]), *messages[1:]]
 
 
+properties = (leaves_the_original, the_parts_left)
 EXERCISE = Exercise(
     **words(__doc__),
     solution=without_pictures,
     cases=conversation_cases,
     run=run_blind,
-    properties=(leaves_the_original, the_parts_left),
-    wrong=(in_place, whole_messages_dropped, first_picture_only, question_only, first_message_only),
+    properties=properties,
+    wrong=wrong,
 )

@@ -14,7 +14,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
+
+wrong = Wrongs()
 
 
 def mean_interval(right: Tensor, picks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,33 +74,26 @@ def answers_not_means(right: Tensor, picks: Tensor) -> tuple[Tensor, Tensor, Ten
     return right.mean(), right.quantile(0.025), right.quantile(0.975)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=mean_interval,
-    cases=answer_cases,
-    properties=(mean_lies_inside, holds_95_percent),
-    wrong=(
-        answers_not_means,
-        Wrong(
-            "lowest and highest",
-            "The extremes grow with the number of draws. 95 % lie between the quantiles 0.025 and 0.975.",
-            _interval(lambda means: (means.min(), means.max())),
-        ),
-        Wrong(
-            "5 % on either side",
-            "That leaves out 10 % in all. A 95 % interval leaves out 2.5 % on each side.",
-            _interval(quantiles(0.05, 0.95)),
-        ),
-        Wrong(
-            "one standard deviation",
-            "One standard deviation to each side covers about 68 %. Take quantiles, which need no bell shape.",
-            _interval(one_deviation),
-        ),
-        Wrong(
-            "mean over the wrong axis",
-            "dim=0 averages over the draws and nearly returns the "
-            "same number n times. A score is a mean over n: dim=1.",
-            _interval(quantiles(0.025, 0.975), dim=0),
-        ),
-    ),
+wrong.add(
+    "lowest and highest",
+    "The extremes grow with the number of draws. 95 % lie between the quantiles 0.025 and 0.975.",
+    _interval(lambda means: (means.min(), means.max())),
 )
+wrong.add(
+    "5 % on either side",
+    "That leaves out 10 % in all. A 95 % interval leaves out 2.5 % on each side.",
+    _interval(quantiles(0.05, 0.95)),
+)
+wrong.add(
+    "one standard deviation",
+    "One standard deviation to each side covers about 68 %. Take quantiles, which need no bell shape.",
+    _interval(one_deviation),
+)
+wrong.add(
+    "mean over the wrong axis",
+    "dim=0 averages over the draws and nearly returns the same number n times. A score is a mean over n: dim=1.",
+    _interval(quantiles(0.025, 0.975), dim=0),
+)
+
+properties = (mean_lies_inside, holds_95_percent)
+EXERCISE = Exercise(**words(__doc__), solution=mean_interval, cases=answer_cases, properties=properties, wrong=wrong)

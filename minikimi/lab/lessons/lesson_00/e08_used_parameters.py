@@ -15,8 +15,10 @@ from dataclasses import replace
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.config import KimiVLConfig, TextConfig
+
+wrong = Wrongs()
 
 
 def used_parameters(text: TextConfig, total: int) -> int:
@@ -54,22 +56,11 @@ def share_of_everything(text: TextConfig, total: int) -> int:
     return total * text.num_experts_per_tok // text.n_routed_experts
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=used_parameters,
-    cases=config_cases,
-    wrong=(
-        every_layer,
-        Wrong(
-            "two matrices an expert",
-            "An expert has three matrices: gate, up and down.",
-            _used(matrices=2),
-        ),
-        Wrong(
-            "shared experts rest too",
-            "Shared experts see every token: they never rest.",
-            _used(experts=lambda t: t.n_routed_experts + t.n_shared_experts - t.num_experts_per_tok),
-        ),
-        share_of_everything,
-    ),
+wrong.add("two matrices an expert", "An expert has three matrices: gate, up and down.", _used(matrices=2))
+wrong.add(
+    "shared experts rest too",
+    "Shared experts see every token: they never rest.",
+    _used(experts=lambda t: t.n_routed_experts + t.n_shared_experts - t.num_experts_per_tok),
 )
+
+EXERCISE = Exercise(**words(__doc__), solution=used_parameters, cases=config_cases, wrong=wrong)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def patch_of_pixel(y: int, x: int, width: int, patch_size: int) -> tuple[int, int, int]:
@@ -44,9 +46,4 @@ def memory_order(y: int, x: int, width: int, patch_size: int) -> tuple[int, int,
     return place // area, place % area // patch_size, place % patch_size
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=patch_of_pixel,
-    cases=pixel_cases,
-    wrong=(pixel_swapped, width_in_pixels, memory_order),
-)
+EXERCISE = Exercise(**words(__doc__), solution=patch_of_pixel, cases=pixel_cases, wrong=wrong)

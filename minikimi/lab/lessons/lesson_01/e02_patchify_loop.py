@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def patchify_loop(image: Tensor, patch_size: int) -> Tensor:
@@ -64,10 +66,4 @@ def loop_channels_last(image: Tensor, patch_size: int) -> Tensor:
     return patchify_loop(image, patch_size).permute(0, 2, 3, 1).contiguous()
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=patchify_loop,
-    cases=loop_cases,
-    dtypes=BOTH,
-    wrong=(loop_columns, loop_overlapping, loop_in_memory_order, loop_channels_last),
-)
+EXERCISE = Exercise(**words(__doc__), solution=patchify_loop, cases=loop_cases, dtypes=BOTH, wrong=wrong)

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_01.e02_patchify_loop import loop_cases
 from minikimi.model.patches import patchify
+
+wrong = Wrongs()
 
 
 def patchify_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -52,10 +54,4 @@ def grid_swapped(image: Tensor, patch_size: int = 14) -> tuple[Tensor, tuple[int
     return patches, (w, h)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=patchify,
-    cases=patchify_cases,
-    dtypes=BOTH,
-    wrong=(only_reshaped, column_by_column, mirrored_patches, grid_swapped),
-)
+EXERCISE = Exercise(**words(__doc__), solution=patchify, cases=patchify_cases, dtypes=BOTH, wrong=wrong)

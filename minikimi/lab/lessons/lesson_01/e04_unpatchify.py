@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.model.patches import patchify, unpatchify
+
+wrong = Wrongs()
 
 
 def unpatchify_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -57,11 +59,7 @@ def there_and_back(run, patches: Tensor, grid_hw: tuple[int, int]) -> None:
         raise Misfit(f"cutting your image up again does not give the patches back: {moved} of {len(patches)} differ")
 
 
+properties = (there_and_back,)
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=unpatchify,
-    cases=unpatchify_cases,
-    properties=(there_and_back,),
-    dtypes=BOTH,
-    wrong=(back_by_reshape, back_with_sides_swapped, back_without_rows),
+    **words(__doc__), solution=unpatchify, cases=unpatchify_cases, properties=properties, dtypes=BOTH, wrong=wrong
 )

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.patches import pack_images, patchify
+
+wrong = Wrongs()
 
 
 def images_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -54,10 +56,4 @@ def cut_to_the_shortest(images: list[Tensor], patch_size: int = 14) -> tuple[Ten
     return torch.stack([patches[:shortest] for patches, _ in pairs]), torch.tensor([grid for _, grid in pairs])
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=pack_images,
-    cases=images_cases,
-    dtypes=BOTH,
-    wrong=(grids_in_pixels, grids_swapped, grids_as_counts, cut_to_the_shortest),
-)
+EXERCISE = Exercise(**words(__doc__), solution=pack_images, cases=images_cases, dtypes=BOTH, wrong=wrong)

@@ -12,8 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.patches import cumulative_lengths
+
+wrong = Wrongs()
 
 
 def length_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -41,9 +43,4 @@ def inclusive_ends(lengths: Tensor) -> Tensor:
     return torch.cat([bounds[:1], bounds[1:] - 1])
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=cumulative_lengths,
-    cases=length_cases,
-    wrong=(without_zero, starts_only, as_int64, inclusive_ends),
-)
+EXERCISE = Exercise(**words(__doc__), solution=cumulative_lengths, cases=length_cases, wrong=wrong)

@@ -12,8 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.patches import cumulative_lengths, image_cu_seqlens
+
+wrong = Wrongs()
 
 
 def grids_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -46,9 +48,4 @@ def one_long_image(grid_hws: Tensor) -> Tensor:
     return image_cu_seqlens(grid_hws)[[0, -1]]
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=image_cu_seqlens,
-    cases=grids_cases,
-    wrong=(sides_added, after_the_merge, rows_as_segments, one_long_image),
-)
+EXERCISE = Exercise(**words(__doc__), solution=image_cu_seqlens, cases=grids_cases, wrong=wrong)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
+
+wrong = Wrongs()
 
 
 def same_image_mask(cu_seqlens: Tensor) -> Tensor:
@@ -66,9 +68,5 @@ def every_patch_sees_itself(run, cu_seqlens: Tensor) -> None:
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=same_image_mask,
-    cases=bound_cases,
-    properties=(every_patch_sees_itself,),
-    wrong=(causal_mask, forbidden_mask, equal_lengths_mask, one_too_late_mask),
+    **words(__doc__), solution=same_image_mask, cases=bound_cases, properties=(every_patch_sees_itself,), wrong=wrong
 )

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_01.e08_same_image_mask import same_image_mask
 from minikimi.model.patches import cumulative_lengths
+
+wrong = Wrongs()
 
 
 def masked_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
@@ -88,11 +90,7 @@ def answers_are_averages(run, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> 
         raise Misfit(f"attention is a weighted mean: where every value is 1, the answer is 1, but yours is {total:.2f}")
 
 
+properties = (images_do_not_meet, answers_are_averages)
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=masked_attention,
-    cases=attention_cases,
-    properties=(images_do_not_meet, answers_are_averages),
-    dtypes=BOTH,
-    wrong=(added_mask, scores_times_mask, mask_after_softmax, no_mask, over_queries, without_scale),
+    **words(__doc__), solution=masked_attention, cases=attention_cases, properties=properties, dtypes=BOTH, wrong=wrong
 )

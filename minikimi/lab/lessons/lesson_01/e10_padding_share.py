@@ -12,7 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def padding_share(grid_hws: Tensor) -> float:
@@ -44,9 +46,4 @@ def padding_to_real(grid_hws: Tensor) -> float:
     return len(lengths) * int(lengths.max()) / float(lengths.sum()) - 1
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=padding_share,
-    cases=share_cases,
-    wrong=(real_share, longest_sides, padding_to_real),
-)
+EXERCISE = Exercise(**words(__doc__), solution=padding_share, cases=share_cases, wrong=wrong)

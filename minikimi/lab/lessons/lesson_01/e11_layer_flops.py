@@ -13,8 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.config import VisionConfig
+
+wrong = Wrongs()
 
 
 def layer_flops(grid_hws: Tensor, vision: VisionConfig) -> tuple[int, int]:
@@ -64,9 +66,4 @@ def scores_only(grid_hws: Tensor, vision: VisionConfig) -> tuple[int, int]:
     return matrices, attention // 2
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=layer_flops,
-    cases=flops_cases,
-    wrong=(one_flop_each, all_pairs, heads_multiply, scores_only),
-)
+EXERCISE = Exercise(**words(__doc__), solution=layer_flops, cases=flops_cases, wrong=wrong)

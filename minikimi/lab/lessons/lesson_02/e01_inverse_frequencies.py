@@ -12,8 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.model.rope import inverse_frequencies
+
+wrong = Wrongs()
 
 
 def frequency_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -50,9 +52,5 @@ def starts_at_one(run, dim: int, theta: float) -> None:
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=inverse_frequencies,
-    cases=frequency_cases,
-    properties=(starts_at_one,),
-    wrong=(every_index, growing, end_included),
+    **words(__doc__), solution=inverse_frequencies, cases=frequency_cases, properties=(starts_at_one,), wrong=wrong
 )

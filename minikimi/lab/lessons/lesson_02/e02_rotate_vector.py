@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
+
+wrong = Wrongs()
 
 
 def rotate_vector(x: Tensor, angles: Tensor) -> Tensor:
@@ -64,10 +66,5 @@ def keeps_length(run, x: Tensor, angles: Tensor) -> None:
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=rotate_vector,
-    cases=vector_cases,
-    properties=(keeps_length,),
-    dtypes=BOTH,
-    wrong=(rotate_vector_halves, rotate_vector_back, rotate_vector_in_place),
+    **words(__doc__), solution=rotate_vector, cases=vector_cases, properties=(keeps_length,), dtypes=BOTH, wrong=wrong
 )

@@ -13,8 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.rope import patch_coordinates
+
+wrong = Wrongs()
 
 
 def grid_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -47,9 +49,4 @@ def from_one(grid_hws: Tensor) -> tuple[Tensor, Tensor]:
     return rows + 1, columns + 1
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=patch_coordinates,
-    cases=grid_cases,
-    wrong=(swapped_coordinates, sides_swapped, one_image, from_one),
-)
+EXERCISE = Exercise(**words(__doc__), solution=patch_coordinates, cases=grid_cases, wrong=wrong)

@@ -12,8 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.rope import inverse_frequencies, patch_coordinates, rotary_1d, rotary_2d
+
+wrong = Wrongs()
 
 
 def table_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -55,9 +57,4 @@ def too_slow(grid_hws: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return angles.cos(), angles.sin()
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=rotary_2d,
-    cases=table_cases,
-    wrong=(row_first, axes_in_blocks, one_dimension, too_slow),
-)
+EXERCISE = Exercise(**words(__doc__), solution=rotary_2d, cases=table_cases, wrong=wrong)

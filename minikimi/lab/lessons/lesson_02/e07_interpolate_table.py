@@ -14,8 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.rope import interpolate_table
+
+wrong = Wrongs()
 
 
 def resize_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -58,10 +60,4 @@ def reshaped(table: Tensor, height: int, width: int) -> Tensor:
     return resized.reshape(height * width, dim)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=interpolate_table,
-    cases=resize_cases,
-    dtypes=BOTH,
-    wrong=(corners_aligned, bilinear, width_by_height, reshaped),
-)
+EXERCISE = Exercise(**words(__doc__), solution=interpolate_table, cases=resize_cases, dtypes=BOTH, wrong=wrong)

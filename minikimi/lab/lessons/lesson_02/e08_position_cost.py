@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.config import VisionConfig
+
+wrong = Wrongs()
 
 
 def position_cost(vision: VisionConfig) -> tuple[int, int, int]:
@@ -41,21 +43,11 @@ def one_layer(vision: VisionConfig) -> tuple[int, int, int]:
     return p, b, r // vision.num_hidden_layers
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=position_cost,
-    cases=cost_cases,
-    wrong=(
-        Wrong(
-            "float32 bytes",
-            "The released weights are bfloat16: 2 bytes a number.",
-            _cost(size=2),
-        ),
-        Wrong(
-            "half of it: queries only, or two products a pair",
-            "Keys are turned too, and a pair takes four products: a cos, b sin, a sin, b cos.",
-            _cost(rotary=0.5),
-        ),
-        one_layer,
-    ),
+wrong.add("float32 bytes", "The released weights are bfloat16: 2 bytes a number.", _cost(size=2))
+wrong.add(
+    "half of it: queries only, or two products a pair",
+    "Keys are turned too, and a pair takes four products: a cos, b sin, a sin, b cos.",
+    _cost(rotary=0.5),
 )
+
+EXERCISE = Exercise(**words(__doc__), solution=position_cost, cases=cost_cases, wrong=wrong)

@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, filled, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model.moonvit import PatchEmbed
+
+wrong = Wrongs()
 
 
 def embed_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -60,11 +62,4 @@ class EmbedOneRow(PatchEmbed):
         return super().forward(pixel_values, torch.tensor([[1, len(pixel_values)]]))
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=PatchEmbed,
-    cases=embed_cases,
-    run=run_embed,
-    dtypes=BOTH,
-    wrong=(EmbedWithoutBias, EmbedWithoutPositions, EmbedChannelsLast, EmbedOneRow),
-)
+EXERCISE = Exercise(**words(__doc__), solution=PatchEmbed, cases=embed_cases, run=run_embed, dtypes=BOTH, wrong=wrong)

@@ -14,7 +14,9 @@ from einops import rearrange
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -52,10 +54,4 @@ def not_split(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
     return q, k, v
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=split_heads,
-    cases=split_cases,
-    dtypes=BOTH,
-    wrong=(heads_outside, channels_outside, values_second, not_split),
-)
+EXERCISE = Exercise(**words(__doc__), solution=split_heads, cases=split_cases, dtypes=BOTH, wrong=wrong)

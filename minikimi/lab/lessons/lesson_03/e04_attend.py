@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model import ops
 from minikimi.model.patches import cumulative_lengths
+
+wrong = Wrongs()
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor) -> Tensor:
@@ -70,10 +72,4 @@ def attend_with_ones_added(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor) 
     return torch.einsum("hqk,khd->qhd", scores.softmax(dim=-1), v)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=attend,
-    cases=attend_cases,
-    dtypes=BOTH,
-    wrong=(attend_everywhere, attend_over_heads, attend_scaled_by_width, attend_causal, attend_with_ones_added),
-)
+EXERCISE = Exercise(**words(__doc__), solution=attend, cases=attend_cases, dtypes=BOTH, wrong=wrong)

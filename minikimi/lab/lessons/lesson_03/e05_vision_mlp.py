@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import filled, numbers
-from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.moonvit import VisionMLP
+
+wrong = Wrongs()
 
 
 def mlp_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -42,28 +44,18 @@ class MLPWithResidual(VisionMLP):
         return x + super().forward(x)
 
 
+wrong.add(
+    "exact GELU",
+    'This is the erf form. MoonViT has the tanh form: approximate="tanh" (the projector has erf).',
+    mlp_with(F.gelu),
+)
+wrong.add("SiLU", "SiLU is the language model's activation. MoonViT has GELU, tanh form.", mlp_with(F.silu))
+wrong.add(
+    "no activation",
+    "Two linear maps in a row are one linear map. An activation must stand between them.",
+    mlp_with(lambda x: x),
+)
+
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=VisionMLP,
-    cases=mlp_cases,
-    run=run_mlp,
-    dtypes=(torch.float64,),
-    wrong=(
-        Wrong(
-            "exact GELU",
-            'This is the erf form. MoonViT has the tanh form: approximate="tanh" (the projector has erf).',
-            mlp_with(F.gelu),
-        ),
-        Wrong(
-            "SiLU",
-            "SiLU is the language model's activation. MoonViT has GELU, tanh form.",
-            mlp_with(F.silu),
-        ),
-        Wrong(
-            "no activation",
-            "Two linear maps in a row are one linear map. An activation must stand between them.",
-            mlp_with(lambda x: x),
-        ),
-        MLPWithResidual,
-    ),
+    **words(__doc__), solution=VisionMLP, cases=mlp_cases, run=run_mlp, dtypes=(torch.float64,), wrong=wrong
 )

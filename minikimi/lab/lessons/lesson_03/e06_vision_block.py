@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, filled, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model import ops
 from minikimi.model.moonvit import VisionBlock
 from minikimi.model.patches import image_cu_seqlens
 from minikimi.model.rope import rotary_2d
+
+wrong = Wrongs()
 
 
 def block_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -76,11 +78,4 @@ class BlockResidualOfTheNorm(VisionBlock):
         return x + self.mlp(x)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=VisionBlock,
-    cases=block_cases,
-    run=run_block,
-    dtypes=BOTH,
-    wrong=(BlockPostNorm, BlockWithoutResidual, BlockParallel, BlockResidualOfTheNorm),
-)
+EXERCISE = Exercise(**words(__doc__), solution=VisionBlock, cases=block_cases, run=run_block, dtypes=BOTH, wrong=wrong)

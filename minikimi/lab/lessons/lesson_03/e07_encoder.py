@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from minikimi.lab.cases import BOTH, filled
-from minikimi.lab.exercise import Exercise, words, wrong
+from minikimi.lab.exercise import Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_03.e06_vision_block import block_cases
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model.moonvit import Encoder
 from minikimi.model.rope import rotary_2d
+
+wrong = Wrongs()
 
 
 def run_encoder(cls, x: Tensor, grid_hws: Tensor) -> Tensor:
@@ -61,11 +63,4 @@ class EncoderSameBlock(Encoder):
         return out
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=Encoder,
-    cases=block_cases,
-    run=run_encoder,
-    dtypes=BOTH,
-    wrong=(EncoderWithoutFinalNorm, EncoderOneImage, EncoderOneRow, EncoderSameBlock),
-)
+EXERCISE = Exercise(**words(__doc__), solution=Encoder, cases=block_cases, run=run_encoder, dtypes=BOTH, wrong=wrong)

@@ -13,9 +13,11 @@ from dataclasses import replace
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_03.shared import SMALL
 from minikimi.model.config import VisionConfig
+
+wrong = Wrongs()
 
 
 def vision_parameters(vision: VisionConfig) -> tuple[int, int, int]:
@@ -60,9 +62,4 @@ def without_final_norm(vision: VisionConfig) -> tuple[int, int, int]:
     return entrance, block, total - 2 * vision.hidden_size
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=vision_parameters,
-    cases=parameter_cases,
-    wrong=(without_biases, without_table, gated_mlp, without_final_norm),
-)
+EXERCISE = Exercise(**words(__doc__), solution=vision_parameters, cases=parameter_cases, wrong=wrong)

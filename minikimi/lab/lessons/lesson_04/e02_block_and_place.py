@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def block_and_place(row: int, column: int, width: int) -> tuple[int, int]:
@@ -44,9 +46,4 @@ def four_in_a_row(row: int, column: int, width: int) -> tuple[int, int]:
     return divmod(row * width + column, 4)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=block_and_place,
-    cases=place_cases,
-    wrong=(block_full_width, place_by_column, four_in_a_row),
-)
+EXERCISE = Exercise(**words(__doc__), solution=block_and_place, cases=place_cases, wrong=wrong)

@@ -14,8 +14,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.model.projector import merge_order
+
+wrong = Wrongs()
 
 
 def order_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -47,36 +49,26 @@ def each_patch_once(run, grid_hws: Tensor, kernel: tuple[int, int]) -> None:
         raise Misfit(f"each of the {patches} patches must come exactly once; yours lists {len(order.unique())} of them")
 
 
+wrong.add(
+    "nothing reordered", "You list the patches as they lie. Swap the two axes in the middle.", _order((0, 1, 2, 3))
+)
+wrong.add(
+    "places down the column first",
+    "Inside a block the column runs fastest: the last axis must be the column inside.",
+    _order((0, 2, 3, 1)),
+)
+wrong.add(
+    "blocks column by column",
+    "Blocks are in raster order too: the block row is the first axis, the block column the second.",
+    _order((2, 0, 1, 3)),
+)
+wrong.add(
+    "every picture from patch 0",
+    "Pictures lie one after another: move `start` on by h * w after each.",
+    _order((0, 2, 1, 3), offsets=False),
+)
+wrong.add("height and width swapped", "A grid is (h, w): h rows of w patches each.", _order((0, 2, 1, 3), swapped=True))
+
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=merge_order,
-    cases=order_cases,
-    properties=(each_patch_once,),
-    wrong=(
-        Wrong(
-            "nothing reordered",
-            "You list the patches as they lie. Swap the two axes in the middle.",
-            _order((0, 1, 2, 3)),
-        ),
-        Wrong(
-            "places down the column first",
-            "Inside a block the column runs fastest: the last axis must be the column inside.",
-            _order((0, 2, 3, 1)),
-        ),
-        Wrong(
-            "blocks column by column",
-            "Blocks are in raster order too: the block row is the first axis, the block column the second.",
-            _order((2, 0, 1, 3)),
-        ),
-        Wrong(
-            "every picture from patch 0",
-            "Pictures lie one after another: move `start` on by h * w after each.",
-            _order((0, 2, 1, 3), offsets=False),
-        ),
-        Wrong(
-            "height and width swapped",
-            "A grid is (h, w): h rows of w patches each.",
-            _order((0, 2, 1, 3), swapped=True),
-        ),
-    ),
+    **words(__doc__), solution=merge_order, cases=order_cases, properties=(each_patch_once,), wrong=wrong
 )

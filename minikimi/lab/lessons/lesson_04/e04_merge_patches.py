@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.projector import merge_order, merge_patches
+
+wrong = Wrongs()
 
 
 def merge_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -46,10 +48,4 @@ def merged_mean(x: Tensor, grid_hws: Tensor, kernel: tuple[int, int]) -> Tensor:
     return merge_patches(x, grid_hws, kernel).mean(dim=1)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=merge_patches,
-    cases=merge_cases,
-    dtypes=BOTH,
-    wrong=(merged_in_a_row, merged_inverse, merged_unshuffle, merged_mean),
-)
+EXERCISE = Exercise(**words(__doc__), solution=merge_patches, cases=merge_cases, dtypes=BOTH, wrong=wrong)

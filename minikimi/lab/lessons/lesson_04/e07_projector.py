@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_04.e05_norm_and_join import norm_after_joining
 from minikimi.lab.lessons.lesson_04.e06_exact_gelu import tanh_gelu
 from minikimi.model.config import KimiVLConfig, TextConfig, VisionConfig
 from minikimi.model.projector import Projector
+
+wrong = Wrongs()
 
 
 def small_config(seed: int) -> KimiVLConfig:
@@ -84,11 +86,7 @@ def one_vector_per_block(run, config: KimiVLConfig, blocks: Tensor) -> None:
         raise Misfit(f"{len(blocks)} blocks become vectors of the language model's width: {wanted}, yours are {shape}")
 
 
+properties = (one_vector_per_block,)
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=Projector,
-    cases=projector_cases,
-    run=run_projector,
-    properties=(one_vector_per_block,),
-    wrong=(NormAfterJoining, TanhProjector, LinearProjector, UnshuffledProjector, WithoutNorm),
+    **words(__doc__), solution=Projector, cases=projector_cases, run=run_projector, properties=properties, wrong=wrong
 )

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_04.e07_projector import small_config
 from minikimi.model.config import KimiVLConfig
+
+wrong = Wrongs()
 
 
 def projector_cost(config: KimiVLConfig) -> tuple[int, int]:
@@ -51,9 +53,4 @@ def cost_without_merging(config: KimiVLConfig) -> tuple[int, int]:
     return 2 * patch + matrices + patch + out, matrices
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=projector_cost,
-    cases=projector_cost_cases,
-    wrong=(cost_without_biases, cost_of_wide_norm, cost_without_merging),
-)
+EXERCISE = Exercise(**words(__doc__), solution=projector_cost, cases=projector_cost_cases, wrong=wrong)

@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def rms_normalise(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -53,10 +55,4 @@ def weight_forgotten(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return rms_normalise(x, torch.ones_like(weight), eps)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=rms_normalise,
-    cases=norm_cases,
-    dtypes=BOTH,
-    wrong=(eps_outside, mean_removed, sum_for_mean, weight_forgotten),
-)
+EXERCISE = Exercise(**words(__doc__), solution=rms_normalise, cases=norm_cases, dtypes=BOTH, wrong=wrong)

@@ -16,9 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_05.e02_rms_normalise import rms_normalise
 from minikimi.model.rope import apply_rotary, rotary_1d
+
+wrong = Wrongs()
 
 
 def latents(x: Tensor, weight: Tensor, gain: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,10 +67,4 @@ def latents_key_normed(x: Tensor, weight: Tensor, gain: Tensor, cos: Tensor, sin
     return latent, rms_normalise(key, torch.ones_like(key[0]), 1e-6)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=latents,
-    cases=latent_cases,
-    dtypes=BOTH,
-    wrong=(latents_eps_5, latents_not_normed, latents_not_turned, latents_key_first, latents_key_normed),
-)
+EXERCISE = Exercise(**words(__doc__), solution=latents, cases=latent_cases, dtypes=BOTH, wrong=wrong)

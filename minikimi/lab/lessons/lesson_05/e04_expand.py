@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def expand(latent: Tensor, weight: Tensor, heads: int, nope: int) -> tuple[Tensor, Tensor]:
@@ -51,10 +53,4 @@ def heads_innermost(latent: Tensor, weight: Tensor, heads: int, nope: int) -> tu
     return kv[..., :nope], kv[..., nope:]
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=expand,
-    cases=expand_cases,
-    dtypes=BOTH,
-    wrong=(keys_before_values, values_first, heads_innermost),
-)
+EXERCISE = Exercise(**words(__doc__), solution=expand, cases=expand_cases, dtypes=BOTH, wrong=wrong)

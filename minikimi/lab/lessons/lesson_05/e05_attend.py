@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
+
+wrong = Wrongs()
 
 
 def attend(q_nope: Tensor, q_rope: Tensor, k_nope: Tensor, k_rope: Tensor, v: Tensor) -> Tensor:
@@ -81,10 +83,5 @@ def past_only(run, q_nope: Tensor, q_rope: Tensor, k_nope: Tensor, k_rope: Tenso
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=attend,
-    cases=attend_cases,
-    properties=(past_only,),
-    dtypes=BOTH,
-    wrong=(attend_narrow_scale, attend_no_mask, attend_no_position, attend_summed_heads),
+    **words(__doc__), solution=attend, cases=attend_cases, properties=(past_only,), dtypes=BOTH, wrong=wrong
 )

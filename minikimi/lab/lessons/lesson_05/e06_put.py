@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def put(buffer: Tensor, entries: Tensor, lengths: Tensor) -> Tensor:
@@ -74,11 +76,4 @@ def put_in_a_copy(buffer: Tensor, entries: Tensor, lengths: Tensor) -> Tensor:
     return put(buffer.clone(), entries, lengths)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=put,
-    cases=put_cases,
-    run=run_put,
-    dtypes=BOTH,
-    wrong=(put_everywhere, put_at_longest, put_one_later, put_one_earlier, put_in_a_copy),
-)
+EXERCISE = Exercise(**words(__doc__), solution=put, cases=put_cases, run=run_put, dtypes=BOTH, wrong=wrong)

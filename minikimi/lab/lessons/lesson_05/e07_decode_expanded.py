@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_05.e04_expand import expand
 from minikimi.model import ops
+
+wrong = Wrongs()
 
 
 def decode_expanded(q_nope: Tensor, q_rope: Tensor, buffer: Tensor, lengths: Tensor, weight: Tensor) -> Tensor:
@@ -81,10 +83,4 @@ def decode_blind_to_itself(q_nope: Tensor, q_rope: Tensor, buffer: Tensor, lengt
     return decode_expanded(q_nope, q_rope, buffer, lengths - 1, weight)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=decode_expanded,
-    cases=decode_cases,
-    dtypes=BOTH,
-    wrong=(decode_unmasked, decode_scores_zeroed, decode_narrow_scale, decode_blind_to_itself),
-)
+EXERCISE = Exercise(**words(__doc__), solution=decode_expanded, cases=decode_cases, dtypes=BOTH, wrong=wrong)

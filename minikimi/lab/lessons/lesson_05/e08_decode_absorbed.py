@@ -17,9 +17,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from minikimi.lab.cases import BOTH
-from minikimi.lab.exercise import Exercise, Misfit, Wrong, words, wrong
+from minikimi.lab.exercise import Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_05.e07_decode_expanded import decode_cases, decode_expanded
 from minikimi.model import ops
+
+wrong = Wrongs()
 
 
 def decode_absorbed(q_nope: Tensor, q_rope: Tensor, buffer: Tensor, lengths: Tensor, weight: Tensor) -> Tensor:
@@ -87,20 +89,13 @@ def never_expands(run, q_nope: Tensor, q_rope: Tensor, buffer: Tensor, lengths: 
         )
 
 
+wrong.add(
+    "keys and values expanded after all",
+    "Right numbers, wrong bill: only the query and the result may meet the weight, never the cache.",
+    decode_expanded,
+)
+
+properties = (never_expands,)
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=decode_absorbed,
-    cases=decode_cases,
-    properties=(never_expands,),
-    dtypes=BOTH,
-    wrong=(
-        absorbed_latent_scale,
-        absorbed_halves_swapped,
-        absorbed_left_in_latent,
-        Wrong(
-            "keys and values expanded after all",
-            "Right numbers, wrong bill: only the query and the result may meet the weight, never the cache.",
-            decode_expanded,
-        ),
-    ),
+    **words(__doc__), solution=decode_absorbed, cases=decode_cases, properties=properties, dtypes=BOTH, wrong=wrong
 )

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.config import TextConfig
+
+wrong = Wrongs()
 
 
 def cache_bytes(text: TextConfig, tokens: int) -> tuple[int, int]:
@@ -57,9 +59,4 @@ def bytes_latent_twice(text: TextConfig, tokens: int) -> tuple[int, int]:
     return full, latent + 2 * text.num_hidden_layers * tokens * text.kv_lora_rank
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=cache_bytes,
-    cases=bytes_cases,
-    wrong=(bytes_key_per_head, bytes_one_layer, bytes_keys_only, bytes_latent_twice),
-)
+EXERCISE = Exercise(**words(__doc__), solution=cache_bytes, cases=bytes_cases, wrong=wrong)

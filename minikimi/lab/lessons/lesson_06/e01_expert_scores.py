@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
+
+wrong = Wrongs()
 
 
 def expert_scores(x: Tensor, weight: Tensor) -> Tensor:
@@ -60,10 +62,5 @@ def in_zero_one(run, x: Tensor, weight: Tensor) -> None:
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=expert_scores,
-    cases=score_cases,
-    properties=(in_zero_one,),
-    dtypes=BOTH,
-    wrong=(softmax_scores, raw_logits, low_precision_scores),
+    **words(__doc__), solution=expert_scores, cases=score_cases, properties=(in_zero_one,), dtypes=BOTH, wrong=wrong
 )

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def choose_experts(scores: Tensor, bias: Tensor, top_k: int) -> Tensor:
@@ -58,10 +60,4 @@ def experts_choose_tokens(scores: Tensor, bias: Tensor, top_k: int) -> Tensor:
     return (scores + bias).topk(top_k, dim=0).indices.T
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=choose_experts,
-    cases=choice_cases,
-    run=sorted_choice,
-    wrong=(bias_ignored, bias_subtracted, bias_multiplied, experts_choose_tokens),
-)
+EXERCISE = Exercise(**words(__doc__), solution=choose_experts, cases=choice_cases, run=sorted_choice, wrong=wrong)

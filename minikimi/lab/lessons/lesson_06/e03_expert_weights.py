@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_06.e02_choose_experts import choose_experts
+
+wrong = Wrongs()
 
 
 def expert_weights(scores: Tensor, bias: Tensor, indices: Tensor, scaling: float) -> Tensor:
@@ -73,9 +75,5 @@ def sums_to_scaling(run, scores: Tensor, bias: Tensor, indices: Tensor, scaling:
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=expert_weights,
-    cases=weight_cases,
-    properties=(sums_to_scaling,),
-    wrong=(biased_weights, not_renormalised, not_scaled, share_of_all, softmax_weights),
+    **words(__doc__), solution=expert_weights, cases=weight_cases, properties=(sums_to_scaling,), wrong=wrong
 )

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def mean_inverse_norm(logits: Tensor, top_k: int) -> Tensor:
@@ -51,9 +53,4 @@ def softmax_shares(logits: Tensor, top_k: int) -> Tensor:
     return (1 / logits.topk(top_k, dim=-1).values.softmax(dim=-1).norm(dim=-1)).mean()
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=mean_inverse_norm,
-    cases=logit_cases,
-    wrong=(inverse_of_mean, norm_itself, bare_scores, softmax_shares),
-)
+EXERCISE = Exercise(**words(__doc__), solution=mean_inverse_norm, cases=logit_cases, wrong=wrong)

@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def experts_loop(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
@@ -64,9 +66,4 @@ def weighted_input(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Te
     return out
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=experts_loop,
-    cases=expert_cases,
-    wrong=(up_first, unweighted, slot_as_expert, weighted_input),
-)
+EXERCISE = Exercise(**words(__doc__), solution=experts_loop, cases=expert_cases, wrong=wrong)

@@ -16,8 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from minikimi.lab.exercise import Exercise, Misfit, Wrong, words, wrong
+from minikimi.lab.exercise import Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_06.e05_experts_loop import expert_cases, experts_loop
+
+wrong = Wrongs()
 
 
 def experts_grouped(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
@@ -79,19 +81,12 @@ def first_choice_only(x: Tensor, indices: Tensor, weights: Tensor, gate_up_proj:
     return experts_grouped(x, indices[:, :1], weights[:, :1], gate_up_proj, down_proj)
 
 
+wrong.add(
+    "still token by token",
+    "Right numbers, one token at a time. Turn the loops around: over experts, each with all its tokens.",
+    experts_loop,
+)
+
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=experts_grouped,
-    cases=expert_cases,
-    properties=(few_products,),
-    wrong=(
-        Wrong(
-            "still token by token",
-            "Right numbers, one token at a time. Turn the loops around: over experts, each with all its tokens.",
-            experts_loop,
-        ),
-        overwritten,
-        first_slots_weight,
-        first_choice_only,
-    ),
+    **words(__doc__), solution=experts_grouped, cases=expert_cases, properties=(few_products,), wrong=wrong
 )

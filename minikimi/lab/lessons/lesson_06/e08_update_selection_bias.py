@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.model.moe import update_selection_bias
+
+wrong = Wrongs()
 
 
 def updated_bias(answer, router: SimpleNamespace, counts: Tensor, rate: float) -> Tensor:
@@ -69,11 +71,12 @@ def keeps_the_mean(run, router: SimpleNamespace, counts: Tensor, rate: float) ->
         raise Misfit(f"an update must not move the mean of the bias; here it goes from {before:.5f} to {after:.5f}")
 
 
+properties = (keeps_the_mean,)
 EXERCISE = Exercise(
     **words(__doc__),
     solution=update_selection_bias,
     cases=update_cases,
     run=updated_bias,
-    properties=(keeps_the_mean,),
-    wrong=(rich_get_richer, proportional, drifting, replaced),
+    properties=properties,
+    wrong=wrong,
 )

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.moe import Routing, sequence_aux_loss
+
+wrong = Wrongs()
 
 
 def routing_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -53,9 +55,4 @@ def normalised_scores(routing: Routing, cu_seqlens: Tensor) -> Tensor:
     return sequence_aux_loss(Routing(shares, routing.indices, routing.weights), cu_seqlens)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=sequence_aux_loss,
-    cases=routing_cases,
-    wrong=(one_long_sequence, not_per_choice, summed_over_sequences, normalised_scores),
-)
+EXERCISE = Exercise(**words(__doc__), solution=sequence_aux_loss, cases=routing_cases, wrong=wrong)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.model.config import KimiVLConfig, TextConfig
+
+wrong = Wrongs()
 
 
 def moe_parameters(text: TextConfig) -> tuple[int, int]:
@@ -60,9 +62,4 @@ def router_partly_used(text: TextConfig) -> tuple[int, int]:
     return total, active - (text.n_routed_experts - text.num_experts_per_tok) * text.hidden_size
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=moe_parameters,
-    cases=cost_cases,
-    wrong=(two_matrices, shared_forgotten, dense_width, router_partly_used),
-)
+EXERCISE = Exercise(**words(__doc__), solution=moe_parameters, cases=cost_cases, wrong=wrong)

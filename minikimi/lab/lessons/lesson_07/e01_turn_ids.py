@@ -15,9 +15,11 @@ import re
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_07.shared import token_name, tokenizer
 from minikimi.processor.text.base import Tokenizer
+
+wrong = Wrongs()
 
 Parts = list[tuple[str, str | int]]
 
@@ -101,10 +103,5 @@ def begins_with_bos(role: str, parts: Parts, tokenizer: Tokenizer) -> list[int]:
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=turn_ids,
-    cases=turn_cases,
-    run=run_turn,
-    properties=(token_by_token,),
-    wrong=(control_tokens_found_in_text, all_typed_out, one_placeholder, new_line_behind, begins_with_bos),
+    **words(__doc__), solution=turn_ids, cases=turn_cases, run=run_turn, properties=(token_by_token,), wrong=wrong
 )

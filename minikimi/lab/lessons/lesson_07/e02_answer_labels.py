@@ -14,9 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_07.e01_turn_ids import turn_ids
 from minikimi.lab.lessons.lesson_07.shared import token_name, tokenizer
+
+wrong = Wrongs()
 
 Turns = list[tuple[str, list[int]]]
 
@@ -70,28 +72,23 @@ def one_label_each(run, turns: Turns) -> None:
             raise Misfit(f"token {t}, {token_name(token)!r} in a turn of {role}, has label {mine}, expected {right}")
 
 
+wrong.add(
+    "the opening is learnt too",
+    "<|im_assistant|>, assistant and <|im_middle|> are written by the program that asks for an answer, never "
+    "by the model: skip `opening` tokens.",
+    _labelled(opening=0),
+)
+wrong.add(
+    "<|im_end|> is not learnt",
+    "Without a label on the closing <|im_end|> the model never learns to stop.",
+    _labelled(unlearnt_end=1),
+)
+wrong.add(
+    "every role is learnt",
+    "Only the assistant's turns count; the user's words get -100.",
+    _labelled(roles=("system", "user", "assistant")),
+)
+
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=answer_labels,
-    cases=conversation_cases,
-    properties=(one_label_each,),
-    wrong=(
-        Wrong(
-            "the opening is learnt too",
-            "<|im_assistant|>, assistant and <|im_middle|> are written by the program that asks for an answer, never "
-            "by the model: skip `opening` tokens.",
-            _labelled(opening=0),
-        ),
-        Wrong(
-            "<|im_end|> is not learnt",
-            "Without a label on the closing <|im_end|> the model never learns to stop.",
-            _labelled(unlearnt_end=1),
-        ),
-        Wrong(
-            "every role is learnt",
-            "Only the assistant's turns count; the user's words get -100.",
-            _labelled(roles=("system", "user", "assistant")),
-        ),
-        shifted_already,
-    ),
+    **words(__doc__), solution=answer_labels, cases=conversation_cases, properties=(one_label_each,), wrong=wrong
 )

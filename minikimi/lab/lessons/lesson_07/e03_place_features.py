@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.model.kimi_vl import place_features
+
+wrong = Wrongs()
 
 
 def placing_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -93,12 +95,13 @@ def at_the_front(x: Tensor, input_ids: Tensor, features: Tensor, placeholder: in
     return place_features(x, (input_ids == placeholder).sort(descending=True, stable=True).values.long(), features, 1)
 
 
+properties = (refuses_other_numbers, leaves_the_embeddings)
 EXERCISE = Exercise(
     **words(__doc__),
     solution=place_features,
     cases=placing_cases,
     run=run_place,
-    properties=(refuses_other_numbers, leaves_the_embeddings),
+    properties=properties,
     dtypes=BOTH,
-    wrong=(placed_unchecked, placed_in_place, added, own_dtype, at_the_front),
+    wrong=wrong,
 )

@@ -17,8 +17,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.model.kimi_vl import Packed, pack_batch
+
+wrong = Wrongs()
 
 
 def batch_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -63,35 +65,29 @@ def padding_kept(ids: Tensor, keep: Tensor | None, position_ids: Tensor | None, 
     return pack_batch(ids, None if keep is None else torch.ones_like(keep), position_ids, cu_seqlens)
 
 
+wrong.add(
+    "padding counts in the positions",
+    "arange over the padded row gives the first real token a position "
+    "behind its padding. Count in the pack, where there is none.",
+    _changed_pack(positions=lambda p, ids, keep: torch.arange(ids.shape[1]).expand_as(ids)[keep]),
+)
+wrong.add(
+    "positions run on",
+    "Positions start at 0 again in every sequence; yours count through the whole pack. Attention would not "
+    "notice (only distances matter to it), but the cache stores every token at its position.",
+    _changed_pack(positions=lambda p, ids, keep: torch.arange(len(p.positions))),
+)
+wrong.add(
+    "counted from one",
+    "The first real token stands at position 0, not at 1.",
+    _changed_pack(positions=lambda p, ids, keep: p.positions + 1),
+)
+wrong.add(
+    "bounds without the leading 0",
+    "S sequences have S + 1 bounds, the first is 0: cumulative_lengths(lengths) puts it there.",
+    _changed_pack(cu_seqlens=lambda p, ids, keep: p.cu_seqlens[1:]),
+)
+
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=pack_batch,
-    cases=batch_cases,
-    run=run_pack,
-    properties=(starts_at_zero,),
-    wrong=(
-        Wrong(
-            "padding counts in the positions",
-            "arange over the padded row gives the first real token a position "
-            "behind its padding. Count in the pack, where there is none.",
-            _changed_pack(positions=lambda p, ids, keep: torch.arange(ids.shape[1]).expand_as(ids)[keep]),
-        ),
-        Wrong(
-            "positions run on",
-            "Positions start at 0 again in every sequence; yours count through the whole pack. Attention would not "
-            "notice (only distances matter to it), but the cache stores every token at its position.",
-            _changed_pack(positions=lambda p, ids, keep: torch.arange(len(p.positions))),
-        ),
-        Wrong(
-            "counted from one",
-            "The first real token stands at position 0, not at 1.",
-            _changed_pack(positions=lambda p, ids, keep: p.positions + 1),
-        ),
-        padding_kept,
-        Wrong(
-            "bounds without the leading 0",
-            "S sequences have S + 1 bounds, the first is 0: cumulative_lengths(lengths) puts it there.",
-            _changed_pack(cu_seqlens=lambda p, ids, keep: p.cu_seqlens[1:]),
-        ),
-    ),
+    **words(__doc__), solution=pack_batch, cases=batch_cases, run=run_pack, properties=(starts_at_zero,), wrong=wrong
 )

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import filled, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.decoder import DecoderLayer
 from minikimi.model.rope import rotary_1d
+
+wrong = Wrongs()
 
 
 def layer_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -84,10 +86,4 @@ class OneNorm(DecoderLayer):
         return super().feed_forward(x, pinned)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=DecoderLayer,
-    cases=layer_cases,
-    run=run_layer,
-    wrong=(PostNorm, NoResidual, ResidualOfTheNorm, Parallel, OneNorm),
-)
+EXERCISE = Exercise(**words(__doc__), solution=DecoderLayer, cases=layer_cases, run=run_layer, wrong=wrong)

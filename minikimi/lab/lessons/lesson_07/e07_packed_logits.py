@@ -18,10 +18,12 @@ from torch import Tensor
 
 from minikimi.data.packing import PackedBatch
 from minikimi.lab.cases import filled, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_07.e03_place_features import added
 from minikimi.lab.lessons.lesson_07.shared import NANO, PAD
 from minikimi.model.kimi_vl import KimiVL, place_features
+
+wrong = Wrongs()
 
 
 def packed_logits(model: KimiVL, batch: PackedBatch) -> Tensor:
@@ -90,10 +92,4 @@ def norm_twice(model: KimiVL, batch: PackedBatch) -> Tensor:
     return packed_logits(model, batch)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=packed_logits,
-    cases=pack_cases,
-    run=run_model,
-    wrong=(no_fence, added_features, pictures_left_out, norm_twice),
-)
+EXERCISE = Exercise(**words(__doc__), solution=packed_logits, cases=pack_cases, run=run_model, wrong=wrong)

@@ -19,10 +19,12 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import filled, numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_07.shared import NANO, PAD
 from minikimi.model.attention import LatentCache
 from minikimi.model.kimi_vl import KimiVL
+
+wrong = Wrongs()
 
 
 @torch.inference_mode()
@@ -111,11 +113,7 @@ def prompt_fed_again(model, input_ids, pixel_values, image_grid_hws, stop_ids, l
     return greedy(model, input_ids, pixel_values, image_grid_hws, stop_ids, limit)
 
 
+properties = (only_words_and_an_end,)
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=greedy,
-    cases=prompt_cases,
-    run=run_greedy,
-    properties=(only_words_and_an_end,),
-    wrong=(placeholder_sampled, never_stops, stop_id_swallowed, prompt_fed_again),
+    **words(__doc__), solution=greedy, cases=prompt_cases, run=run_greedy, properties=properties, wrong=wrong
 )

@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import filled
-from minikimi.lab.exercise import Case, Exercise, Misfit, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.checkpoint import official_tensors
 from minikimi.model.kimi_vl import KimiVL
+
+wrong = Wrongs()
 
 
 def name_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -75,34 +77,28 @@ def left_stacked(model: KimiVL) -> Iterator[tuple[str, Tensor]]:
     yield from model.state_dict().items()
 
 
+wrong.add(
+    "up rows first",
+    "The stack holds the gate rows first. Swapped, the file loads without an error into a broken model.",
+    _by_expert(lambda matrix: (matrix.chunk(2)[1], matrix.chunk(2)[0])),
+)
+wrong.add(
+    "rows take turns",
+    "The halves lie in blocks: chunk(2), not every other row.",
+    _by_expert(lambda matrix: (matrix[0::2], matrix[1::2])),
+)
+wrong.add(
+    "names without .weight",
+    "In the official model each matrix is the weight of a linear layer: ...gate_proj.weight.",
+    _by_expert(lambda matrix: (matrix.chunk(2)[0], matrix.chunk(2)[1]), suffix=""),
+)
+wrong.add(
+    "copies",
+    "Loading writes into the tensors that you hand out. A clone would take the file's weights and be thrown away.",
+    _by_expert(lambda matrix: (matrix.chunk(2)[0], matrix.chunk(2)[1]), copy=True),
+)
+
+properties = (names_and_views,)
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=official_tensors,
-    cases=name_cases,
-    run=run_names,
-    properties=(names_and_views,),
-    wrong=(
-        Wrong(
-            "up rows first",
-            "The stack holds the gate rows first. Swapped, the file loads without an error into a broken model.",
-            _by_expert(lambda matrix: (matrix.chunk(2)[1], matrix.chunk(2)[0])),
-        ),
-        Wrong(
-            "rows take turns",
-            "The halves lie in blocks: chunk(2), not every other row.",
-            _by_expert(lambda matrix: (matrix[0::2], matrix[1::2])),
-        ),
-        Wrong(
-            "names without .weight",
-            "In the official model each matrix is the weight of a linear layer: ...gate_proj.weight.",
-            _by_expert(lambda matrix: (matrix.chunk(2)[0], matrix.chunk(2)[1]), suffix=""),
-        ),
-        Wrong(
-            "copies",
-            "Loading writes into the tensors that you hand out. A "
-            "clone would take the file's weights and be thrown away.",
-            _by_expert(lambda matrix: (matrix.chunk(2)[0], matrix.chunk(2)[1]), copy=True),
-        ),
-        left_stacked,
-    ),
+    **words(__doc__), solution=official_tensors, cases=name_cases, run=run_names, properties=properties, wrong=wrong
 )

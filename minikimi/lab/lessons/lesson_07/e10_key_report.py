@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.model.checkpoint import DERIVED
+
+wrong = Wrongs()
 
 Shapes = dict[str, list[int]]
 
@@ -76,10 +78,4 @@ def misshapen_missing_too(expected: Shapes, found: Shapes) -> dict[str, list[str
     return report | {"missing": sorted(report["missing"] + report["misshapen"])}
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=key_report,
-    cases=report_cases,
-    properties=(list_by_list,),
-    wrong=(report_swapped, derived_reported, shapes_ignored, misshapen_missing_too),
-)
+EXERCISE = Exercise(**words(__doc__), solution=key_report, cases=report_cases, properties=(list_by_list,), wrong=wrong)

@@ -16,10 +16,12 @@ from functools import cache
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_07.shared import NANO
 from minikimi.model.checkpoint import official_tensors
 from minikimi.model.kimi_vl import KimiVL
+
+wrong = Wrongs()
 
 BEGINNINGS = {
     "vision_tower.": "vision tower",
@@ -91,10 +93,5 @@ def first_layer_as_routed(name: str) -> str:
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=model_part,
-    cases=part_cases,
-    run=run_parts,
-    properties=(names_the_name,),
-    wrong=(shared_as_routed, router_as_mlp, norms_together, first_layer_as_routed),
+    **words(__doc__), solution=model_part, cases=part_cases, run=run_parts, properties=(names_the_name,), wrong=wrong
 )

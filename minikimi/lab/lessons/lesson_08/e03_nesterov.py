@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.optim.muon import nesterov
+
+wrong = Wrongs()
 
 
 def buffer_and_direction(answer, momentum_buffer: Tensor, grad: Tensor, mu: float) -> tuple[Tensor, Tensor]:
@@ -51,10 +53,5 @@ def mu_on_the_gradient(momentum_buffer: Tensor, grad: Tensor, mu: float) -> Tens
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=nesterov,
-    cases=momentum_cases,
-    run=buffer_and_direction,
-    dtypes=BOTH,
-    wrong=(plain_momentum, averaged, forgetful, mu_on_the_gradient),
+    **words(__doc__), solution=nesterov, cases=momentum_cases, run=buffer_and_direction, dtypes=BOTH, wrong=wrong
 )

@@ -14,7 +14,9 @@ import math
 
 import torch
 
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def matched_lr(lr: float, rows: int, columns: int) -> float:
@@ -52,9 +54,4 @@ def without_factor(lr: float, rows: int, columns: int) -> float:
     return lr * math.sqrt(max(rows, columns))
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=matched_lr,
-    cases=shape_cases,
-    wrong=(smaller_side, original_scale, frobenius_scale, without_factor),
-)
+EXERCISE = Exercise(**words(__doc__), solution=matched_lr, cases=shape_cases, wrong=wrong)

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import BOTH, numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.optim.muon import as_matrices
+
+wrong = Wrongs()
 
 
 def tensor_cases(seed: int, dtype: torch.dtype) -> list[Case]:
@@ -54,10 +56,4 @@ def blocks_of_columns(t: Tensor, row_blocks: int = 1) -> Tensor:
     return t.reshape(-1, t.size(-2) // row_blocks, row_blocks, t.size(-1)).transpose(1, 2).flatten(0, 1)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=as_matrices,
-    cases=tensor_cases,
-    dtypes=BOTH,
-    wrong=(experts_in_one, blocks_ignored, kernel_pixels_as_matrices, blocks_of_columns),
-)
+EXERCISE = Exercise(**words(__doc__), solution=as_matrices, cases=tensor_cases, dtypes=BOTH, wrong=wrong)

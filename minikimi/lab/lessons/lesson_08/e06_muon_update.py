@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.lab.lessons.lesson_08.e04_matched_lr import matched_lr
 from minikimi.optim.muon import nesterov
 from minikimi.optim.newton_schulz import newton_schulz
+
+wrong = Wrongs()
 
 
 def muon_update(p: Tensor, momentum_buffer: Tensor, grad: Tensor, lr: float, weight_decay: float) -> Tensor:
@@ -76,9 +78,4 @@ def gradient_orthogonalised_first(
     return p * (1 - lr * weight_decay) - matched_lr(lr, *p.shape) * V
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=muon_update,
-    cases=update_cases,
-    wrong=(decay_with_adjusted_rate, decay_in_gradient, no_decay, decay_without_rate, gradient_orthogonalised_first),
-)
+EXERCISE = Exercise(**words(__doc__), solution=muon_update, cases=update_cases, wrong=wrong)

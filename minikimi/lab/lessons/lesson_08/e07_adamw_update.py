@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Wrong, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
 from minikimi.optim.muon import adamw_update
+
+wrong = Wrongs()
 
 
 def adamw_result(answer, p: Tensor, grad: Tensor, state: dict, *how) -> tuple[Tensor, ...]:
@@ -54,32 +56,23 @@ def decays_too(p: Tensor, grad: Tensor, state: dict, lr: float, betas: tuple[flo
     adamw_update(p, grad, state, lr, betas, eps)
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=adamw_update,
-    cases=adamw_cases,
-    run=adamw_result,
-    wrong=(
-        Wrong(
-            "eps before the correction",
-            "Correct the root first, then add eps. (Moonlight's example code has the other order.)",
-            _adamw(lambda v, two, eps: (v.sqrt() + eps) / math.sqrt(two)),
-        ),
-        Wrong(
-            "eps inside the root",
-            "eps is added to the root, not under it.",
-            _adamw(lambda v, two, eps: (v / two + eps).sqrt()),
-        ),
-        Wrong(
-            "no bias correction",
-            "After one step the averages are (1 - beta) times the gradient: divide by 1 - beta**step.",
-            _adamw(lambda v, two, eps: v.sqrt() + eps, corrected=False),
-        ),
-        Wrong(
-            "betas swapped",
-            "beta1 is for the mean, beta2 for the mean square.",
-            _adamw(lambda v, two, eps: (v / two).sqrt() + eps, swapped=True),
-        ),
-        decays_too,
-    ),
+wrong.add(
+    "eps before the correction",
+    "Correct the root first, then add eps. (Moonlight's example code has the other order.)",
+    _adamw(lambda v, two, eps: (v.sqrt() + eps) / math.sqrt(two)),
 )
+wrong.add(
+    "eps inside the root", "eps is added to the root, not under it.", _adamw(lambda v, two, eps: (v / two + eps).sqrt())
+)
+wrong.add(
+    "no bias correction",
+    "After one step the averages are (1 - beta) times the gradient: divide by 1 - beta**step.",
+    _adamw(lambda v, two, eps: v.sqrt() + eps, corrected=False),
+)
+wrong.add(
+    "betas swapped",
+    "beta1 is for the mean, beta2 for the mean square.",
+    _adamw(lambda v, two, eps: (v / two).sqrt() + eps, swapped=True),
+)
+
+EXERCISE = Exercise(**words(__doc__), solution=adamw_update, cases=adamw_cases, run=adamw_result, wrong=wrong)

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Wrongs, words
+
+wrong = Wrongs()
 
 
 def spectral_entropy(W: Tensor) -> Tensor:
@@ -51,9 +53,4 @@ def over_larger_side(W: Tensor) -> Tensor:
     return in_nats.answer(W) / math.log(max(W.shape))
 
 
-EXERCISE = Exercise(
-    **words(__doc__),
-    solution=spectral_entropy,
-    cases=spectrum_cases,
-    wrong=(bare_singular_values, in_nats, over_entries, over_larger_side),
-)
+EXERCISE = Exercise(**words(__doc__), solution=spectral_entropy, cases=spectrum_cases, wrong=wrong)

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 from minikimi.lab.cases import numbers
-from minikimi.lab.exercise import Case, Exercise, Misfit, words, wrong
+from minikimi.lab.exercise import Case, Exercise, Misfit, Wrongs, words
 from minikimi.lab.lessons.lesson_08.e06_muon_update import muon_update
 from minikimi.optim.newton_schulz import newton_schulz
+
+wrong = Wrongs()
 
 Copies = list[list[Tensor]]  # [rank][matrix]
 
@@ -99,10 +101,5 @@ def copies_agree(run, *case) -> None:
 
 
 EXERCISE = Exercise(
-    **words(__doc__),
-    solution=zero1_step,
-    cases=rank_cases,
-    run=after_step,
-    properties=(copies_agree,),
-    wrong=(own_gradient_only, not_sent_round, orthogonalised_by_rank, momentum_left_alone),
+    **words(__doc__), solution=zero1_step, cases=rank_cases, run=after_step, properties=(copies_agree,), wrong=wrong
 )
