@@ -77,9 +77,10 @@ def attention(s: Sizes, dtype: torch.dtype) -> None:
     shapes = [(256, s.heads, s.nope), (256, s.heads, s.rope), (256, s.heads, s.nope), (256, s.rope)]
     inputs = [tensor(*shape, dtype=dtype, grad=True) for shape in (*shapes, (256, s.heads, s.value))]
     backward(mla_attention(*inputs, tensor(3, dtype=torch.int32), 128, 0.1))
-    for batch, length in ((256, 4096), (1, 32768)):  # without and with splits
+    # without and with splits, and as under autocast
+    for batch, length, stored in ((256, 4096, dtype), (1, 32768, dtype), (1, 32768, torch.float32)):
         q_latent, q_rope = (tensor(batch, s.heads, width, dtype=dtype) for width in (s.rank, s.rope))
-        cache = tensor(batch, length, s.rank + s.rope, dtype=dtype)
+        cache = tensor(batch, length, s.rank + s.rope, dtype=stored)
         mla_decode(q_latent, q_rope, cache, tensor(batch, dtype=torch.int32), 0.1)
 
 

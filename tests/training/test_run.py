@@ -61,17 +61,28 @@ def test_chat_answers_and_bad_pictures_end_in_one_line(nano_run: Path, capsys, t
         assert path.name in message and message.count("\n") == 1
 
 
+# Kills itself right after a row was written: no clock decides where.
+KILL = """
+import os, signal, sys
+from pathlib import Path
+from minikimi.cli import main
+from minikimi.training.records import Records
+metrics, rows = Path(sys.argv[1]), int(sys.argv[2])
+write = Records.on_train_batch_end
+def written(self, *arguments):
+    write(self, *arguments)
+    if self.metrics.resolve() == metrics.resolve() and len(metrics.read_text().splitlines()) > rows:
+        os.kill(os.getpid(), signal.SIGKILL)
+Records.on_train_batch_end = written
+sys.exit(main(sys.argv[3:]))
+"""
+
+
 def run_until(command: list, killed_after: int, metrics: Path) -> None:
-    """Start a training process and kill it with SIGKILL once `metrics` has that many rows."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if metrics.is_file() and len(metrics.read_text().splitlines()) > killed_after:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-        time.sleep(0.005)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL, process.stderr.read().decode()[-500:]  # type: ignore[union-attr]
+    """Train until `metrics` has that many rows, and end there by SIGKILL."""
+    arguments = [metrics, killed_after, *command[command.index("train") :]]
+    done = subprocess.run([sys.executable, "-c", KILL, *map(str, arguments)], capture_output=True, timeout=250)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-500:]
 
 
 @pytest.mark.slow

@@ -29,3 +29,16 @@ def test_gradients_of_a_head_in_two_parts_without_a_mask(device):
     expected = torch.autograd.grad(torch.cat(parts), wide, upstream.double())
     for found, true in zip(grads, expected, strict=True):
         assert relative_error(found, true) < 1e-5
+
+
+def test_very_small_weights_do_not_overflow(device):
+    """All scores near -4000, so the log-sum is too: a key past the end, of score 0, would weigh 2^4000."""
+    q = torch.full((10, 1, 16), 30.0, device=device)
+    k, v, upstream = -q + torch.randn_like(q), torch.randn_like(q), torch.randn_like(q)
+    bounds = torch.tensor([0, 10], dtype=torch.int32, device=device)
+    kind, blocks = Kind((16,), (16,), False), choose_blocks(Blocks(*[launch(64, 64, 4, 1)] * 3), q)
+    out, grads = torch.empty_like(v), [torch.empty_like(x) for x in (q, k, v)]
+    lse = attend((q,), (k,), (v,), (out,), bounds, 10, 0.3, kind, blocks.forward)
+    inputs = ((q,), (k,), (v,), (upstream,))
+    attend_backward(inputs, tuple((g,) for g in grads), lse, row_dot(upstream, out), bounds, 10, 0.3, kind, blocks)
+    assert all(g.isfinite().all() for g in (out, *grads))
