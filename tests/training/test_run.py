@@ -1,12 +1,10 @@
 """Whole runs through the command line: every stage, kill and resume to the same bits, errors in one clear line."""
 
 import csv
-import os
 import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
