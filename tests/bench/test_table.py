@@ -25,11 +25,7 @@ def test_every_case_agrees_with_its_peer(rows: dict[str, table.Row]) -> None:
 
 
 def test_generation_is_compared_token_by_token(rows: dict[str, table.Row]) -> None:
-    assert rows["generation-8"].difference == 0.0
-    case = cases.generation("nano", 8)
-    ids = case.ours()["ids"]
-    assert ids.shape == (16, 48)  # no sequence ended early, so both sides did all the work
-    assert len(ids.unique()) > 16  # and the model does not repeat one token for ever
+    assert rows["generation-1"].difference == rows["generation-8"].difference == 0.0
 
 
 def perturbed(make):
@@ -79,15 +75,6 @@ def test_muon_with_another_learning_rate_rule_fails(monkeypatch: pytest.MonkeyPa
         torch.optim, "Muon", lambda *args, **options: original(*args, **options | {"adjust_lr_fn": "original"})
     )
     assert table.measure(cases.muon_step("nano"), 1).status == "FAILED"
-
-
-def test_qkv_is_split_for_the_torch_muon() -> None:
-    fused = torch.nn.Parameter(torch.arange(12.0).view(6, 2))
-    fused.grad = -fused.detach()
-    parts = peers.separate_matrices([fused], 3)
-    assert [p.shape for p in parts] == [(2, 2)] * 3
-    assert torch.equal(torch.cat(parts), fused)
-    assert torch.equal(torch.cat([p.grad for p in parts]), fused.grad)
 
 
 def test_the_ratio_is_peer_time_over_our_time(monkeypatch: pytest.MonkeyPatch) -> None:

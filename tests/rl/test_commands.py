@@ -76,6 +76,7 @@ def test_a_run_says_what_it_did(left_alone: Path) -> None:
     assert {"iteration", "question", "completion", "reward", "parts", "end"} <= set(table[0])
 
 
+@pytest.mark.slow
 def test_checkpoints_must_fall_between_iterations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMMAND[3:], "--run", str(tmp_path / "run"), "--checkpoint_every=3"]) == 2
     assert "checkpoint_every 3 must be a multiple of inner_steps 2" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from minikimi.data.train_bpe import ENGLISH, picture_names, train
+from minikimi.data.train_bpe import picture_names, train
 from minikimi.errors import UserError
 from minikimi.processor.text import BPETokenizer, render, small_tokenizer
 from minikimi.processor.text.tokenizer import SMALL_FILE
@@ -53,17 +53,6 @@ def test_plain_sentences_are_short():
     # About one token a word: a sequence of a small model holds few hundred.
     text = "A cat is at the top left and a house is below it."
     assert len(tokens(text)) <= 1.5 * len(text.split())
-
-
-def test_training_is_deterministic_and_keeps_glyphs_apart():
-    # The corpus shouts "STOP 2026" a thousand times: merges across glyphs would be the most frequent ones.
-    texts = ["STOP 2026 STOP2026 " * 20, *ENGLISH.splitlines()] * 50
-    first, second = (train(texts, ordinary=400, reserved=64) for _ in range(2))
-    assert first == second
-    tokenizer = BPETokenizer(first)
-    assert (tokenizer.base_size, tokenizer.vocab_size, tokenizer.special_id("<|media_pad|>")) == (400, 464, 421)
-    assert len(tokenizer.encode("STOP 2026")) == len(tokenizer.encode("2026 STOP")) == 9
-    assert tokenizer.decode(tokenizer.encode("naïve 日本 \x00")) == "naïve 日本 \x00"
 
 
 def test_too_little_text_is_said():
