@@ -17,8 +17,6 @@ PENDING = {
     "minikimi/inference/experts.py",
     "minikimi/inference/images.py",
     "minikimi/inference/lens_request.py",
-    "minikimi/inference/load_test.py",
-    "minikimi/inference/refusal.py",
     "minikimi/inference/runner.py",
     "minikimi/inference/scheduler.py",
     "minikimi/inference/worker.py",
